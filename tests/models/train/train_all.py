@@ -1,12 +1,12 @@
 """Trains and exports the models: python train/train_all.py [names], all of them without names."""
 
-import os
-
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # before numpy: sums in one order
-
 import importlib
+import os
 import sys
 import warnings
+
+# read when Python and numpy start: sums in one order, and the exporters' sets in one order
+FIXED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
 
 # name: module and function; a model's libraries are loaded only when it is trained
 MODELS = {
@@ -23,6 +23,8 @@ MODELS = {
 
 
 def main(names) -> None:
+    if any(os.environ.get(key) != value for key, value in FIXED.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | FIXED)
     unknown = [name for name in names if name not in MODELS]
     if unknown:
         sys.exit(f"no such model: {', '.join(unknown)}; there are {', '.join(MODELS)}")
