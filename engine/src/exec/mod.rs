@@ -1,0 +1,61 @@
+//! Running a model: the plain reference, the fast path, and what compares them.
+
+mod compare;
+mod fast;
+mod reference;
+
+pub use compare::{Difference, first_difference};
+
+use crate::error::ComputeError;
+use crate::model::{LoadedModel, Plan};
+use crate::tensor::Tensor;
+
+/// Which implementation runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Implementation {
+    /// Prepacked, SIMD, threads.
+    #[default]
+    Fast,
+    /// Plain scalar code that reads like the specification.
+    Reference,
+}
+
+/// How a run is carried out; never what it computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Which implementation.
+    pub implementation: Implementation,
+    /// Threads that may work on one operator; 1 keeps everything on the caller's.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { implementation: Implementation::Fast, threads: 1 }
+    }
+}
+
+/// Receives each node's result as it is made.
+pub type Observer<'a> = &'a mut dyn FnMut(usize, &Tensor);
+
+impl LoadedModel {
+    /// Runs a planned call. `inputs` have the types the plan was made for.
+    pub fn run(&self, plan: &Plan, inputs: Vec<Tensor>, options: &Options) -> Result<Vec<Tensor>, ComputeError> {
+        self.run_observed(plan, inputs, options, &mut |_, _| {})
+    }
+
+    /// The same, showing every node's result.
+    pub fn run_observed(
+        &self,
+        plan: &Plan,
+        inputs: Vec<Tensor>,
+        options: &Options,
+        observer: Observer<'_>,
+    ) -> Result<Vec<Tensor>, ComputeError> {
+        crate::float::env::check().map_err(ComputeError::Environment)?;
+        match options.implementation {
+            Implementation::Fast => fast::run(self, plan, inputs, options.threads, observer),
+            Implementation::Reference => reference::run(self, plan, inputs, observer),
+        }
+    }
+}

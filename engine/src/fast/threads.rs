@@ -1,0 +1,53 @@
+//! Threads split outputs, never sums.
+
+/// How many threads one operator may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Threads {
+    count: usize,
+}
+
+impl Threads {
+    /// At least one, at most 64.
+    pub fn new(count: usize) -> Self {
+        Self { count: count.clamp(1, 64) }
+    }
+
+    /// The number.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Splits `out` into runs of whole `unit`s and calls `f(first_unit, part)` for each, on several threads
+    /// where `work` (multiply-adds, say) makes that worth it. Every thread checks its floating-point environment.
+    pub fn split<T: Send>(
+        &self,
+        out: &mut [T],
+        unit: usize,
+        work: u64,
+        f: impl Fn(usize, &mut [T]) + Sync,
+    ) -> Result<(), &'static str> {
+        const WORTH_A_THREAD: u64 = 1 << 19;
+        let units = if unit == 0 { 0 } else { out.len() / unit };
+        let n = self.count.min(units).min((work / WORTH_A_THREAD) as usize);
+        if n <= 1 || cfg!(target_family = "wasm") {
+            f(0, out);
+            return Ok(());
+        }
+        let per = units.div_ceil(n);
+        std::thread::scope(|s| {
+            let f = &f;
+            let handles: Vec<_> = out
+                .chunks_mut(per * unit)
+                .enumerate()
+                .map(|(i, part)| {
+                    s.spawn(move || {
+                        crate::float::env::check()?;
+                        f(i * per, part);
+                        Ok(())
+                    })
+                })
+                .collect();
+            handles.into_iter().try_for_each(|h| h.join().map_err(|_| "a worker thread panicked")?)
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! The model file: one canonical encoding, strictly read (spec section 2).
+
+mod attributes;
+mod codec;
+mod graph;
+pub mod merkle;
+mod container;
+
+pub use attributes::Attribute;
+pub use codec::{Reader, Writer};
+pub use container::{Container, FORMAT_VERSION, MAGIC};
+pub use graph::{decode_graph, encode_graph};
