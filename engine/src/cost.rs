@@ -22,15 +22,8 @@ pub enum Unit {
 
 impl Unit {
     /// All units, in the order of the gas table.
-    pub const ALL: [Self; 7] = [
-        Self::Node,
-        Self::Element,
-        Self::Division,
-        Self::Elementary,
-        Self::Power,
-        Self::MultiplyAdd,
-        Self::TreeStep,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Node, Self::Element, Self::Division, Self::Elementary, Self::Power, Self::MultiplyAdd, Self::TreeStep];
 
     /// Name in the specification's table.
     pub fn name(self) -> &'static str {

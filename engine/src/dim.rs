@@ -58,7 +58,9 @@ impl<'a> Bindings<'a> {
         let Some(values) = self.0 else { return Ok(shape.to_vec()) };
         shape
             .iter()
-            .map(|d| d.eval(values).map(Dim::Known).ok_or_else(|| OpError::new("a dimension has no value in this call")))
+            .map(|d| {
+                d.eval(values).map(Dim::Known).ok_or_else(|| OpError::new("a dimension has no value in this call"))
+            })
             .collect()
     }
 }

@@ -39,7 +39,11 @@ impl Model {
             weights.resize(weights.len().next_multiple_of(64), 0);
         }
         if weights.len() as u64 != checked.weights_length {
-            return Err(Error::Weights(format!("{} constants declared, {} given", graph.constants.len(), constants.len())));
+            return Err(Error::Weights(format!(
+                "{} constants declared, {} given",
+                graph.constants.len(),
+                constants.len()
+            )));
         }
         Ok(Self { graph, weights, card })
     }
@@ -86,10 +90,7 @@ pub fn check_graph(bytes: &[u8], limits: &Limits) -> Result<(Graph, u64), Error>
     let (graph, stated) = decode_graph(bytes)?;
     let checked = graph.check(limits)?;
     if checked.weights_length != stated {
-        return Err(Error::Graph(format!(
-            "the constants take {} bytes, {stated} are stated",
-            checked.weights_length
-        )));
+        return Err(Error::Graph(format!("the constants take {} bytes, {stated} are stated", checked.weights_length)));
     }
     Ok((graph, stated))
 }
@@ -234,9 +235,11 @@ impl LoadedModel {
             let operands: Vec<Option<&TensorType>> = node.inputs.iter().map(type_of).collect();
             let definition = node.op.definition();
             let operator = node.op.name();
-            let mut out = definition
-                .infer(&operands, &symbols)
-                .map_err(|source| ComputeError::Shape { node: n, operator, source })?;
+            let mut out = definition.infer(&operands, &symbols).map_err(|source| ComputeError::Shape {
+                node: n,
+                operator,
+                source,
+            })?;
             let work = definition.work(&operands, &out).and(Unit::Node, 1);
             let bytes = out.iter().fold(0u64, |b, t| b.saturating_add(t.bytes().unwrap_or(u64::MAX)));
             let scratch = definition.scratch(&operands, &out);
@@ -339,11 +342,7 @@ fn read_constants(graph: &Graph, checked: &Checked, weights: &[u8]) -> Result<Ve
 }
 
 fn constant_operands<'a>(graph: &Graph, node: usize, constants: &'a [Arc<Tensor>]) -> Vec<Option<&'a Tensor>> {
-    graph.nodes[node]
-        .inputs
-        .iter()
-        .map(|v| v.and_then(|v| graph.as_constant(v)).map(|c| &*constants[c]))
-        .collect()
+    graph.nodes[node].inputs.iter().map(|v| v.and_then(|v| graph.as_constant(v)).map(|c| &*constants[c])).collect()
 }
 
 fn prepare(graph: &Graph, constants: &[Arc<Tensor>]) -> Vec<Prepared> {

@@ -243,9 +243,9 @@ impl Tensor {
         let four = |c: &[u8]| <[u8; 4]>::try_from(c).unwrap_or_default();
         let eight = |c: &[u8]| <[u8; 8]>::try_from(c).unwrap_or_default();
         let data = match dtype {
-            DType::F32 => Data::F32(
-                bytes.chunks_exact(4).map(|c| crate::float::canonical(f32::from_le_bytes(four(c)))).collect(),
-            ),
+            DType::F32 => {
+                Data::F32(bytes.chunks_exact(4).map(|c| crate::float::canonical(f32::from_le_bytes(four(c)))).collect())
+            }
             DType::I32 => Data::I32(bytes.chunks_exact(4).map(|c| i32::from_le_bytes(four(c))).collect()),
             DType::I64 => Data::I64(bytes.chunks_exact(8).map(|c| i64::from_le_bytes(eight(c))).collect()),
             DType::U8 => Data::U8(bytes.to_vec()),

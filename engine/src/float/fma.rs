@@ -8,11 +8,7 @@
 /// the correct rounding (Boldo and Melquiond 2008: 53 >= 2*24 + 2).
 #[inline]
 pub fn fma32(a: f32, b: f32, c: f32) -> f32 {
-    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
-        a.mul_add(b, c)
-    } else {
-        portable(a, b, c)
-    }
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { portable(a, b, c) }
 }
 
 #[inline]

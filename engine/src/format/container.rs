@@ -73,7 +73,8 @@ impl<'a> Container<'a> {
             return fail(end as usize, "nothing follows the card");
         }
         // All of these are at most the length of a slice in memory.
-        let (graph_end, weights_start, weights_end) = (graph_end as usize, weights_start as usize, weights_end as usize);
+        let (graph_end, weights_start, weights_end) =
+            (graph_end as usize, weights_start as usize, weights_end as usize);
         if bytes[graph_end..weights_start].iter().any(|b| *b != 0) {
             return fail(graph_end, "padding is zero");
         }

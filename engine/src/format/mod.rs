@@ -2,9 +2,9 @@
 
 mod attributes;
 mod codec;
+mod container;
 mod graph;
 pub mod merkle;
-mod container;
 
 pub use attributes::Attribute;
 pub use codec::{Reader, Writer};

@@ -63,7 +63,10 @@ impl Graph {
                     None => None,
                     Some(ValueId(id)) => {
                         let t = types.get(*id as usize).ok_or_else(|| {
-                            graph(format!("node {n} ({}) takes value {id}, which is defined later or never", node.op.name()))
+                            graph(format!(
+                                "node {n} ({}) takes value {id}, which is defined later or never",
+                                node.op.name()
+                            ))
                         })?;
                         last_use[*id as usize] = Some(n as u32);
                         Some(t)
@@ -124,7 +127,12 @@ impl Graph {
                     Dim::Expr(_) => match d.as_symbol() {
                         Some(s) if s < seen => {}
                         Some(s) if s == seen && usize::from(s) < self.symbols.len() => seen += 1,
-                        _ => return Err(graph(format!("input '{}': symbols are plain and numbered in order of use", i.name))),
+                        _ => {
+                            return Err(graph(format!(
+                                "input '{}': symbols are plain and numbered in order of use",
+                                i.name
+                            )));
+                        }
                     },
                 }
             }

@@ -159,13 +159,13 @@ impl Operator for Binary {
                 let f = self.kind.on_f32().unwrap_or(|a, _| a);
                 Data::F32(zip!(x, y, |a: f32, b: f32| Ok::<_, ValueFault>(f(a, b))))
             }
-            (Data::Bool(x), Data::Bool(y)) => Data::Bool(zip!(x, y, |a: bool, b: bool| Ok::<_, ValueFault>(
-                match self.kind {
+            (Data::Bool(x), Data::Bool(y)) => {
+                Data::Bool(zip!(x, y, |a: bool, b: bool| Ok::<_, ValueFault>(match self.kind {
                     BinaryKind::And => a && b,
                     BinaryKind::Or => a || b,
                     _ => a != b,
-                }
-            ))),
+                })))
+            }
             (Data::U8(x), Data::U8(y)) => Data::U8(zip!(x, y, |a, b| integer::u8(self.kind, a, b))),
             (Data::I8(x), Data::I8(y)) => Data::I8(zip!(x, y, |a, b| integer::i8(self.kind, a, b))),
             (Data::I32(x), Data::I32(y)) => Data::I32(zip!(x, y, |a, b| integer::i32(self.kind, a, b))),

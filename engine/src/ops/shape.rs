@@ -36,7 +36,9 @@ pub fn same(a: &Dim, b: &Dim, what: &str) -> Result<(), OpError> {
     match (a, b) {
         _ if a == b => Ok(()),
         (Dim::Known(x), Dim::Known(y)) => Err(OpError::new(format!("{what}: {x} and {y} differ"))),
-        (Dim::Expr(_), Dim::Expr(_)) => Err(OpError::new(format!("{what}: two symbolic dimensions cannot be shown equal"))),
+        (Dim::Expr(_), Dim::Expr(_)) => {
+            Err(OpError::new(format!("{what}: two symbolic dimensions cannot be shown equal")))
+        }
         _ => Ok(()),
     }
 }

@@ -125,7 +125,17 @@ impl UnaryKind {
             // The sign is flipped by its bit: LS1 compiles to no operation that could round.
             Neg => |x| -x,
             Abs => f32::abs,
-            Sign => |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else if x == 0.0 { 0.0 } else { x },
+            Sign => |x| {
+                if x > 0.0 {
+                    1.0
+                } else if x < 0.0 {
+                    -1.0
+                } else if x == 0.0 {
+                    0.0
+                } else {
+                    x
+                }
+            },
             Reciprocal => |x| 1.0 / x,
             Sqrt => f32::sqrt,
             Floor => f32::floor,

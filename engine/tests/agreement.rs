@@ -1,0 +1,94 @@
+//! The reference and the fast path agree bit for bit on random graphs, whatever threads and batch.
+
+mod support;
+
+use lockstep_engine::exec::{Implementation, Options};
+use lockstep_engine::{ComputeError, DType, Limits, LoadedModel, Tensor};
+use proptest::prelude::*;
+
+fn run(
+    m: &LoadedModel,
+    inputs: &[Tensor],
+    implementation: Implementation,
+    threads: usize,
+) -> Result<Vec<Tensor>, ComputeError> {
+    let types: Vec<(DType, &[usize])> = inputs.iter().map(|t| (t.dtype(), t.shape.as_slice())).collect();
+    let plan = m.plan(&types, &Limits::default())?;
+    let out = m.run(&plan, inputs.to_vec(), &Options { implementation, threads })?;
+    for (t, ty) in out.iter().zip(&plan.outputs) {
+        assert_eq!(t.ty(), *ty, "the plan foretells the outputs' types");
+    }
+    Ok(out)
+}
+
+fn bytes(out: &Result<Vec<Tensor>, ComputeError>) -> Result<Vec<Vec<u8>>, ComputeError> {
+    out.as_ref().map(|v| v.iter().map(Tensor::to_le_bytes).collect()).map_err(Clone::clone)
+}
+
+/// Row `r` of every tensor, as a batch of one.
+fn row(tensors: &[Tensor], r: usize) -> Vec<Tensor> {
+    tensors
+        .iter()
+        .map(|t| {
+            let n = t.to_le_bytes().len() / t.shape[0];
+            let mut shape = t.shape.clone();
+            shape[0] = 1;
+            Tensor::from_le_bytes(t.dtype(), shape, &t.to_le_bytes()[r * n..(r + 1) * n]).unwrap()
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// LS1 is one function: scalar reference, fast path, 1 to 3 threads.
+    #[test]
+    fn fast_path_and_reference_agree(seed: u64, rows in 1usize..6, special in prop_oneof![Just(0u32), Just(3), Just(30)]) {
+        let model = support::random_model(seed, 12);
+        let inputs = support::random_inputs(&model.graph, rows, seed ^ 1, special);
+        let m = LoadedModel::new(model, &Limits::default()).unwrap();
+        let expected = bytes(&run(&m, &inputs, Implementation::Reference, 1));
+        for threads in 1..4 {
+            prop_assert_eq!(&bytes(&run(&m, &inputs, Implementation::Fast, threads)), &expected);
+        }
+    }
+
+    /// A row alone and the same row in a batch have equal bits.
+    #[test]
+    fn batch_size_changes_no_bit(seed: u64, rows in 2usize..6) {
+        let model = support::random_model(seed, 8);
+        let inputs = support::random_inputs(&model.graph, rows, seed ^ 1, 50);
+        let m = LoadedModel::new(model, &Limits::default()).unwrap();
+        // Operators that join rows (an axis-0 softmax, say) make no claim about rows.
+        let joins_rows = m.graph.nodes.iter().any(|n| matches!(&n.op, lockstep_engine::Op::Softmax(s) if s.axis == 0));
+        prop_assume!(!joins_rows);
+        let Ok(all) = run(&m, &inputs, Implementation::Fast, 1) else { return Ok(()) };
+        let batched = |t: &Tensor| t.shape.first() == Some(&rows);
+        for r in 0..rows {
+            let one = run(&m, &row(&inputs, r), Implementation::Fast, 1).unwrap();
+            for (t, o) in all.iter().zip(&one) {
+                if batched(t) && o.shape.first() == Some(&1) && t.shape[1..] == o.shape[1..] {
+                    prop_assert_eq!(row(std::slice::from_ref(t), r)[0].to_le_bytes(), o.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// A flipped weight bit is found and named, or changes no result.
+    #[test]
+    fn a_flipped_bit_is_named(seed: u64) {
+        let model = support::random_model(seed, 6);
+        let inputs = support::random_inputs(&model.graph, 2, seed ^ 1, 0);
+        let m = LoadedModel::new(model, &Limits::default()).unwrap();
+        let Ok(honest) = run(&m, &inputs, Implementation::Fast, 1) else { return Ok(()) };
+        for c in 0..m.graph.constants.len() {
+            let Some(bad) = m.with_flipped_bit(c, (seed % 8) as usize) else { continue };
+            let difference = lockstep_engine::exec::first_difference(&bad, &inputs, &Limits::default(), 1);
+            let wrong = run(&bad, &inputs, Implementation::Fast, 1);
+            if bytes(&wrong) != bytes(&Ok(honest.clone())) && wrong.is_ok() {
+                let d = difference.unwrap().expect("a different answer has a first differing operator");
+                prop_assert_eq!(d.operator, m.graph.nodes[d.node].op.name());
+            }
+        }
+    }
+}
