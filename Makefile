@@ -1,0 +1,27 @@
+# Lockstep. `make demo` shows it, `make test` checks everything. Both set up what they need.
+
+.PHONY: demo test setup build models lint fuzz clean help
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: ## npm packages (forge, cast, solc) and the Rust toolchain's components
+	@scripts/setup.sh
+
+build: setup ## the binary target/release/lockstep
+	@cargo build --release -p lockstep-cli
+
+models: build ## imports every committed ONNX file to target/models
+	@scripts/models.sh
+
+demo: ## sets up, starts a dev chain, deploys, infers, compares; KEEP=1 leaves the node running
+	@scripts/demo.sh
+
+test: ## everything that CI runs
+	@scripts/test.sh
+
+fuzz: ## a bounded run of every fuzz target (nightly compiler)
+	@scripts/fuzz.sh
+
+clean: ## removes what was built
+	@rm -rf target out cache broadcast node_modules

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Everything that must hold. CI runs this on a clean clone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-always} CARGO_INCREMENTAL=0
+export PATH="$PWD/node_modules/.bin:$PATH"
+
+began=$SECONDS
+step() { printf '\n== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
+
+step "setup"
+scripts/setup.sh --tests
+step "formatting"
+cargo fmt --all -- --check
+step "build"
+cargo build --release --workspace --all-targets
+step "clippy, warnings denied"
+cargo clippy --release --workspace --all-targets -- -D warnings
+step "rustdoc, warnings denied"
+RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --quiet
+step "models"
+scripts/models.sh
+step "Solidity: build, formatting, lint, predeploys"
+forge build
+forge fmt --check
+forge lint
+scripts/build_predeploys.sh --check
+step "Solidity: tests (without the binary, then with it)"
+forge test --no-match-path 'contracts/test/native/*'
+forge test --match-path 'contracts/test/native/*'
+step "Rust: tests, end to end included"
+cargo nextest run --release --workspace --no-fail-fast
+step "fuzz targets, bounded"
+scripts/fuzz.sh
+step "done"
