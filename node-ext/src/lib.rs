@@ -1,1 +1,18 @@
-//! lockstep-node-ext
+//! Lockstep's node: a small Ethereum chain whose EVM carries the inference precompile.
+//!
+//! # Parts
+//!
+//! [`storage`] keeps blocks and state in one crash-safe file; [`chain`] builds, validates and orders blocks on it;
+//! [`pool`] and [`miner`] feed it; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
+
+pub mod chain;
+pub mod dev;
+pub mod evm;
+pub mod miner;
+mod node;
+pub mod pool;
+pub mod primitives;
+pub mod rpc;
+pub mod storage;
+
+pub use node::{DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle};

@@ -1,0 +1,124 @@
+//! Executing the transactions of one block: the code that building and validating share.
+
+use super::spec::ChainSpec;
+use crate::{
+    evm::{BlockInferences, EvmSource},
+    primitives::{Receipt, RecoveredTransaction},
+    storage::{StateReader, StorageError},
+};
+use alloy_consensus::Header;
+use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
+use alloy_evm::{
+    EvmEnv, EvmFactory,
+    block::{BlockExecutionError, BlockExecutor, BlockExecutorFactory},
+    eth::{EthBlockExecutionCtx, EthBlockExecutorFactory, receipt_builder::AlloyReceiptBuilder},
+    overrides::apply_state_overrides,
+};
+use alloy_primitives::{B256, Bytes};
+use alloy_rpc_types_eth::state::StateOverride;
+use revm::database::{BundleState, State, states::bundle_state::BundleRetention};
+use std::{borrow::Cow, sync::Arc};
+
+/// Where the transactions of a block come from, and what becomes of those that do not run.
+pub(crate) trait TransactionFeed {
+    /// The next transaction to try, with at most this much gas left in the block.
+    fn next(&mut self, gas_left: u64) -> Option<Arc<RecoveredTransaction>>;
+
+    /// The transaction is in the block.
+    fn included(&mut self, _tx: &Arc<RecoveredTransaction>) {}
+
+    /// The transaction was not executed. `Ok` leaves it out and goes on; `Err` gives the block up.
+    fn failed(&mut self, tx: Arc<RecoveredTransaction>, error: BlockExecutionError) -> Result<(), BlockExecutionError>;
+}
+
+/// A block's context besides the EVM environment.
+#[derive(Debug, Default)]
+pub(crate) struct BlockContext<'a> {
+    pub(crate) parent_hash: B256,
+    pub(crate) parent_beacon_block_root: Option<B256>,
+    pub(crate) ommers: &'a [Header],
+    pub(crate) withdrawals: Option<&'a Withdrawals>,
+    pub(crate) extra_data: Bytes,
+    /// State written before the block, on dev chains (`anvil_setBalance` and its like).
+    pub(crate) patch: Option<&'a StateOverride>,
+}
+
+/// What executing a block gave.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    pub(crate) transactions: Vec<Arc<RecoveredTransaction>>,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) requests: Requests,
+    pub(crate) gas_used: u64,
+    pub(crate) blob_gas_used: u64,
+    pub(crate) bundle: BundleState,
+    pub(crate) inferences: BlockInferences,
+}
+
+/// Why a block could not be executed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExecuteError {
+    #[error(transparent)]
+    Execution(#[from] BlockExecutionError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("state patch: {0}")]
+    Patch(String),
+}
+
+/// Runs one block on top of `state`.
+pub(crate) fn execute_block(
+    spec: &Arc<ChainSpec>,
+    evm_source: &EvmSource,
+    state: &StateReader,
+    env: EvmEnv,
+    context: BlockContext<'_>,
+    feed: &mut dyn TransactionFeed,
+) -> Result<Execution, ExecuteError> {
+    let gas_limit = env.block_env.gas_limit;
+    let mut db = State::builder().with_database_ref(state).with_bundle_update().build();
+    if let Some(patch) = context.patch {
+        apply_state_overrides(patch.clone(), &mut db).map_err(|e| ExecuteError::Patch(e.to_string()))?;
+    }
+    let (evm_factory, sink) = evm_source.for_block();
+    let factory = EthBlockExecutorFactory::new(AlloyReceiptBuilder::default(), spec.clone(), evm_factory);
+    let evm = factory.evm_factory().create_evm(&mut db, env);
+    let ctx = EthBlockExecutionCtx {
+        parent_hash: context.parent_hash,
+        parent_beacon_block_root: context.parent_beacon_block_root,
+        ommers: context.ommers,
+        withdrawals: context.withdrawals.map(|w| Cow::Borrowed(w.as_slice())),
+        extra_data: context.extra_data,
+        tx_count_hint: None,
+        slot_number: None,
+    };
+    let mut executor = factory.create_executor(evm, ctx);
+    executor.apply_pre_execution_changes()?;
+    let mut transactions = Vec::new();
+    while let Some(tx) = feed.next(gas_limit.saturating_sub(executor.cumulative_tx_gas_used)) {
+        sink.begin(transactions.len());
+        match executor.execute_transaction(tx.as_ref()) {
+            Ok(_) => {
+                sink.keep();
+                feed.included(&tx);
+                transactions.push(tx);
+            }
+            Err(error) => {
+                sink.discard();
+                feed.failed(tx, error)?;
+            }
+        }
+    }
+    let (evm, result) = executor.finish()?;
+    drop(evm);
+    db.merge_transitions(BundleRetention::PlainState);
+    Ok(Execution {
+        transactions,
+        receipts: result.receipts,
+        requests: result.requests,
+        gas_used: result.gas_used,
+        blob_gas_used: result.blob_gas_used,
+        bundle: db.take_bundle(),
+        inferences: sink.take(),
+    })
+}

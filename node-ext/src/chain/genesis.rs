@@ -1,0 +1,339 @@
+//! Genesis: parsing, the dev chain's own, and the block and state they define.
+
+use super::spec::ChainSpec;
+use crate::{
+    dev::{DEV_BALANCE_ETHER, dev_accounts},
+    evm::{PRECOMPILE_ADDRESS, REGISTRY_ADDRESS},
+    primitives::Body,
+    storage::{StateTrie, StorageError, StoredBlock},
+};
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS};
+use alloy_eips::{eip1559::INITIAL_BASE_FEE, eip2935, eip4788, eip7002, eip7251, eip7685::EMPTY_REQUESTS_HASH};
+use alloy_genesis::{ChainConfig, Genesis, GenesisAccount};
+use alloy_hardforks::EthereumHardforks;
+use alloy_primitives::{Address, B64, B256, Bytes, U256, keccak256};
+use alloy_trie::EMPTY_ROOT_HASH;
+use revm::{
+    database::{AccountStatus, BundleAccount, BundleState, states::StorageSlot},
+    state::AccountInfo,
+};
+use std::{collections::HashMap, path::Path};
+
+/// Chain id of `lockstep node --dev`.
+pub const DEV_CHAIN_ID: u64 = 1212;
+/// Block gas limit of the dev chain.
+pub const DEV_GAS_LIMIT: u64 = 60_000_000;
+
+const PREDEPLOYS: &str = include_str!("../../../contracts/predeploys.json");
+/// Slot of the registry that holds its caps (docs/spec.md, section 8).
+const CAPS_SLOT: u8 = 3;
+
+/// Why a genesis is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum GenesisError {
+    /// The file cannot be read.
+    #[error("cannot read the genesis {path}: {source}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not a genesis.
+    #[error("the genesis does not parse: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A fork this binary has no rules for.
+    #[error(
+        "the genesis schedules a fork after Osaka (Amsterdam or Bogota), which this binary has no rules for; remove it or install a newer lockstep"
+    )]
+    UnknownFork,
+    /// `config.lockstep` is not understood.
+    #[error("config.lockstep of the genesis: {0}")]
+    Lockstep(String),
+    /// A predeploy is not the one this binary knows.
+    #[error(
+        "the genesis has other code at {address} than this binary's {name} (code hash {found}, expected {expected}); take `alloc` from `lockstep genesis` of this version"
+    )]
+    Predeploy {
+        /// Its name.
+        name: &'static str,
+        /// Its address.
+        address: Address,
+        /// Hash of the code found.
+        found: B256,
+        /// Hash of the code known.
+        expected: B256,
+    },
+    /// The registry's account would read as empty.
+    #[error(
+        "the registry at {0} must have nonce 1 and the caps of config.lockstep.limits in slot 3; take `alloc` from `lockstep genesis` of this version"
+    )]
+    Registry(Address),
+    /// Writing the genesis state failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The code that genesis places at the two addresses of the protocol.
+#[derive(Debug, Clone)]
+pub struct Predeploys {
+    /// `ModelRegistry`.
+    pub registry: Bytes,
+    /// The code under the precompile.
+    pub marker: Bytes,
+}
+
+impl Predeploys {
+    /// The build this binary knows.
+    pub fn known() -> Result<Self, GenesisError> {
+        #[derive(serde::Deserialize)]
+        struct One {
+            address: Address,
+            code: Bytes,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Two {
+            registry: One,
+            twin_marker: One,
+        }
+        let file: Two = serde_json::from_str(PREDEPLOYS)?;
+        if file.registry.address != REGISTRY_ADDRESS || file.twin_marker.address != PRECOMPILE_ADDRESS {
+            return Err(GenesisError::Lockstep("contracts/predeploys.json names other addresses".into()));
+        }
+        Ok(Self { registry: file.registry.code, marker: file.twin_marker.code })
+    }
+}
+
+/// Reads a genesis file.
+pub fn read_genesis(path: &Path) -> Result<Genesis, GenesisError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| GenesisError::File { path: path.to_path_buf(), source })?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// The genesis of `lockstep node --dev`: Osaka from the first block, ten funded accounts, the registry.
+pub fn dev_genesis() -> Result<Genesis, GenesisError> {
+    let mut genesis = plain_dev_genesis();
+    let config = serde_json::json!({});
+    genesis.config.extra_fields.insert("lockstep".into(), config);
+    add_lockstep_predeploys(&mut genesis)?;
+    Ok(genesis)
+}
+
+/// The dev genesis without `config.lockstep`: a plain Ethereum chain.
+pub fn plain_dev_genesis() -> Genesis {
+    let mut config = ChainConfig {
+        chain_id: DEV_CHAIN_ID,
+        homestead_block: Some(0),
+        eip150_block: Some(0),
+        eip155_block: Some(0),
+        eip158_block: Some(0),
+        byzantium_block: Some(0),
+        constantinople_block: Some(0),
+        petersburg_block: Some(0),
+        istanbul_block: Some(0),
+        muir_glacier_block: Some(0),
+        berlin_block: Some(0),
+        london_block: Some(0),
+        arrow_glacier_block: Some(0),
+        gray_glacier_block: Some(0),
+        merge_netsplit_block: Some(0),
+        shanghai_time: Some(0),
+        cancun_time: Some(0),
+        prague_time: Some(0),
+        osaka_time: Some(0),
+        terminal_total_difficulty: Some(U256::ZERO),
+        terminal_total_difficulty_passed: true,
+        ..Default::default()
+    };
+    config.deposit_contract_address = None;
+    let system = [
+        (eip4788::BEACON_ROOTS_ADDRESS, eip4788::BEACON_ROOTS_CODE.clone()),
+        (eip2935::HISTORY_STORAGE_ADDRESS, eip2935::HISTORY_STORAGE_CODE.clone()),
+        (eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_CODE.clone()),
+        (eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_CODE.clone()),
+    ];
+    let system = system
+        .into_iter()
+        .map(|(address, code)| (address, GenesisAccount { nonce: Some(1), code: Some(code), ..Default::default() }));
+    let balance = U256::from(DEV_BALANCE_ETHER) * U256::from(10).pow(U256::from(18));
+    let funded =
+        dev_accounts().into_iter().map(|account| (account.address(), GenesisAccount { balance, ..Default::default() }));
+    Genesis {
+        config,
+        gas_limit: DEV_GAS_LIMIT,
+        extra_data: Bytes::from_static(b"lockstep"),
+        alloc: system.chain(funded).collect(),
+        base_fee_per_gas: Some(u128::from(INITIAL_BASE_FEE)),
+        ..Default::default()
+    }
+}
+
+/// Puts the registry and the marker into `alloc`, with the caps of `config.lockstep`.
+pub fn add_lockstep_predeploys(genesis: &mut Genesis) -> Result<(), GenesisError> {
+    let code = Predeploys::known()?;
+    let spec = ChainSpec::from_genesis(genesis.clone())?;
+    let caps = registry_caps(&spec);
+    genesis.alloc.insert(
+        REGISTRY_ADDRESS,
+        GenesisAccount {
+            nonce: Some(1),
+            code: Some(code.registry),
+            storage: Some([(B256::with_last_byte(CAPS_SLOT), caps)].into()),
+            ..Default::default()
+        },
+    );
+    genesis
+        .alloc
+        .insert(PRECOMPILE_ADDRESS, GenesisAccount { nonce: Some(1), code: Some(code.marker), ..Default::default() });
+    Ok(())
+}
+
+/// Slot 3 of the registry: `uint32 maxActiveModels`, `uint64 maxActiveWeightBytes`, from the lowest bits.
+fn registry_caps(spec: &ChainSpec) -> B256 {
+    let (models, bytes) = crate::evm::active_caps(spec.lockstep.as_deref());
+    B256::from(U256::from(models) | (U256::from(bytes) << 32))
+}
+
+/// Refuses a genesis whose predeploys this binary does not know (docs/spec.md, GEN-2).
+pub(crate) fn check_predeploys(spec: &ChainSpec) -> Result<(), GenesisError> {
+    if spec.lockstep.is_none() {
+        return Ok(());
+    }
+    let known = Predeploys::known()?;
+    let alloc = &spec.genesis().alloc;
+    for (name, address, expected) in
+        [("registry", REGISTRY_ADDRESS, known.registry), ("marker", PRECOMPILE_ADDRESS, known.marker)]
+    {
+        let found = alloc.get(&address).and_then(|a| a.code.clone()).unwrap_or_default();
+        if found != expected {
+            let (found, expected) = (keccak256(&found), keccak256(&expected));
+            return Err(GenesisError::Predeploy { name, address, found, expected });
+        }
+    }
+    let registry = alloc.get(&REGISTRY_ADDRESS);
+    let caps = registry
+        .and_then(|a| a.storage.as_ref())
+        .and_then(|s| s.get(&B256::with_last_byte(CAPS_SLOT)).copied())
+        .unwrap_or_default();
+    if registry.and_then(|a| a.nonce) != Some(1) || caps != registry_caps(spec) {
+        return Err(GenesisError::Registry(REGISTRY_ADDRESS));
+    }
+    Ok(())
+}
+
+/// The genesis block, and the trie nodes and codes of its state.
+pub(crate) type GenesisState = (StoredBlock, HashMap<B256, Vec<u8>>, Vec<(B256, Bytes)>);
+
+/// Computes the genesis block.
+pub(crate) fn genesis_block(spec: &ChainSpec) -> Result<GenesisState, GenesisError> {
+    let genesis = spec.genesis();
+    let mut bundle = BundleState::default();
+    let mut codes = Vec::new();
+    for (address, account) in &genesis.alloc {
+        let code = account.code.clone().unwrap_or_default();
+        let code_hash = keccak256(&code);
+        if !code.is_empty() {
+            codes.push((code_hash, code));
+        }
+        let info = AccountInfo {
+            balance: account.balance,
+            nonce: account.nonce.unwrap_or_default(),
+            code_hash,
+            ..Default::default()
+        };
+        let storage = account
+            .storage
+            .iter()
+            .flatten()
+            .map(|(slot, value)| ((*slot).into(), StorageSlot::new_changed(U256::ZERO, (*value).into())))
+            .collect();
+        bundle.state.insert(*address, BundleAccount::new(None, Some(info), storage, AccountStatus::InMemoryChange));
+    }
+    let update = StateTrie::new(NoNodes, EMPTY_ROOT_HASH).apply(&bundle)?;
+    let header = genesis_header(spec, update.root);
+    let withdrawals = header.withdrawals_root.is_some().then(Default::default);
+    let block = StoredBlock {
+        hash: header.hash_slow(),
+        header,
+        body: Body { withdrawals, ..Default::default() },
+        senders: Vec::new(),
+        receipts: Vec::new(),
+    };
+    Ok((block, update.nodes, codes))
+}
+
+fn genesis_header(spec: &ChainSpec, state_root: B256) -> Header {
+    let genesis = spec.genesis();
+    let time = genesis.timestamp;
+    let (shanghai, cancun, prague) = (
+        spec.is_shanghai_active_at_timestamp(time),
+        spec.is_cancun_active_at_timestamp(time),
+        spec.is_prague_active_at_timestamp(time),
+    );
+    let base_fee = genesis.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok()).unwrap_or(INITIAL_BASE_FEE);
+    Header {
+        number: genesis.number.unwrap_or_default(),
+        parent_hash: B256::ZERO,
+        ommers_hash: EMPTY_OMMER_ROOT_HASH,
+        beneficiary: genesis.coinbase,
+        state_root,
+        transactions_root: EMPTY_ROOT_HASH,
+        receipts_root: EMPTY_ROOT_HASH,
+        difficulty: genesis.difficulty,
+        gas_limit: genesis.gas_limit,
+        timestamp: time,
+        extra_data: genesis.extra_data.clone(),
+        mix_hash: genesis.mix_hash,
+        nonce: B64::from(genesis.nonce),
+        base_fee_per_gas: spec.is_london_active_at_block(0).then_some(base_fee),
+        withdrawals_root: shanghai.then_some(EMPTY_WITHDRAWALS),
+        blob_gas_used: cancun.then(|| genesis.blob_gas_used.unwrap_or_default()),
+        excess_blob_gas: cancun.then(|| genesis.excess_blob_gas.unwrap_or_default()),
+        parent_beacon_block_root: cancun.then_some(B256::ZERO),
+        requests_hash: prague.then_some(EMPTY_REQUESTS_HASH),
+        ..Default::default()
+    }
+}
+
+struct NoNodes;
+
+impl crate::storage::NodeSource for NoNodes {
+    fn node(&self, _hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_trie::{TrieAccount, root::state_root_unhashed};
+
+    #[test]
+    fn dev_genesis_root_equals_full_recompute() {
+        let genesis = dev_genesis().unwrap();
+        let expected = state_root_unhashed(
+            genesis.alloc.iter().map(|(address, account)| (*address, TrieAccount::from(account.clone()))),
+        );
+        let spec = ChainSpec::from_genesis(genesis).unwrap();
+        check_predeploys(&spec).unwrap();
+        assert_eq!(genesis_block(&spec).unwrap().0.header.state_root, expected);
+    }
+
+    #[test]
+    fn foreign_predeploy_code_is_refused() {
+        let mut genesis = dev_genesis().unwrap();
+        genesis.alloc.get_mut(&REGISTRY_ADDRESS).unwrap().code = Some(Bytes::from_static(&[0xfe]));
+        let spec = ChainSpec::from_genesis(genesis).unwrap();
+        assert!(matches!(check_predeploys(&spec), Err(GenesisError::Predeploy { name: "registry", .. })));
+    }
+
+    #[test]
+    fn wrong_caps_are_refused() {
+        let mut genesis = dev_genesis().unwrap();
+        genesis.alloc.get_mut(&REGISTRY_ADDRESS).unwrap().storage = None;
+        let spec = ChainSpec::from_genesis(genesis).unwrap();
+        assert!(matches!(check_predeploys(&spec), Err(GenesisError::Registry(_))));
+    }
+}

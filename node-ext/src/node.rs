@@ -1,0 +1,193 @@
+//! Starting and stopping a node.
+
+use crate::{
+    chain::{Chain, ChainError, GenesisError, genesis, import},
+    dev::dev_accounts,
+    miner::DevMiner,
+    pool::Pool,
+    rpc,
+    storage::{StorageError, Store},
+};
+use alloy_genesis::Genesis;
+use jsonrpsee::server::ServerHandle;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+/// The port of JSON-RPC where none is given.
+pub const DEFAULT_HTTP_PORT: u16 = 8545;
+
+/// Where the chain's rules come from.
+#[derive(Debug, Clone)]
+pub enum GenesisSource {
+    /// The dev chain: funded test accounts, blocks on demand, dev methods.
+    Dev,
+    /// A genesis file.
+    File(PathBuf),
+    /// A genesis in memory; `dev` adds the test accounts, the miner and the dev methods.
+    Inline {
+        /// The genesis.
+        genesis: Box<Genesis>,
+        /// Whether it is a dev chain.
+        dev: bool,
+    },
+}
+
+/// How to start a node.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// The chain.
+    pub genesis: GenesisSource,
+    /// Where blocks and state are kept; in memory, and gone at the end, where `None`.
+    pub datadir: Option<PathBuf>,
+    /// Where JSON-RPC listens; port 0 takes a free one.
+    pub http_addr: SocketAddr,
+    /// Models (`*.lsm`) to publish at first start (dev only).
+    pub models_dir: Option<PathBuf>,
+    /// A block every so often, instead of one per arriving transaction (dev only).
+    pub block_time: Option<Duration>,
+    /// A file of RLP blocks to import at start.
+    pub import: Option<PathBuf>,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            genesis: GenesisSource::Dev,
+            datadir: None,
+            http_addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_HTTP_PORT),
+            models_dir: None,
+            block_time: None,
+            import: None,
+        }
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The genesis is refused.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The data directory failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The chain does not open.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The import failed.
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
+    /// The server did not start.
+    #[error(transparent)]
+    Serve(#[from] rpc::ServeError),
+    /// A part of the start panicked.
+    #[error("start-up failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A node.
+#[derive(Debug)]
+pub struct Node;
+
+/// A running node. Dropping it leaves the node running until the runtime ends: call [`NodeHandle::stop`].
+#[derive(Debug)]
+pub struct NodeHandle {
+    http_addr: SocketAddr,
+    chain: Arc<Chain>,
+    pool: Arc<Pool>,
+    miner: Option<Arc<DevMiner>>,
+    server: ServerHandle,
+    interval: Option<tokio::task::JoinHandle<()>>,
+}
+
+struct Parts {
+    chain: Arc<Chain>,
+    pool: Arc<Pool>,
+    miner: Option<Arc<DevMiner>>,
+}
+
+impl Node {
+    /// Starts a node; returns when JSON-RPC answers.
+    pub async fn launch(config: NodeConfig) -> Result<NodeHandle, LaunchError> {
+        let opening = config.clone();
+        let parts = tokio::task::spawn_blocking(move || open(&opening)).await??;
+        let Parts { chain, pool, miner } = parts;
+        let accounts = if miner.is_some() { dev_accounts() } else { Vec::new() };
+        let api = rpc::Api::new(chain.clone(), pool.clone(), miner.clone(), accounts);
+        let (http_addr, server) = rpc::serve(api, config.http_addr).await?;
+        let interval = match (&miner, config.block_time) {
+            (Some(miner), Some(every)) => Some(tokio::spawn(mine_every(miner.clone(), every))),
+            _ => None,
+        };
+        tracing::info!(%http_addr, chain_id = chain.spec().chain_id, head = chain.head().header.number, "node is up");
+        Ok(NodeHandle { http_addr, chain, pool, miner, server, interval })
+    }
+}
+
+impl NodeHandle {
+    /// Where JSON-RPC listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &Arc<Chain> {
+        &self.chain
+    }
+
+    /// The pool.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// The dev miner, on a dev chain.
+    pub fn miner(&self) -> Option<&Arc<DevMiner>> {
+        self.miner.as_ref()
+    }
+
+    /// Stops serving and mining; returns when both have ended. What was acknowledged is on disk already.
+    pub async fn stop(self) {
+        if let Some(interval) = &self.interval {
+            interval.abort();
+        }
+        if self.server.stop().is_ok() {
+            self.server.stopped().await;
+        }
+    }
+}
+
+fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
+    let (genesis, dev) = match &config.genesis {
+        GenesisSource::Dev => (genesis::dev_genesis()?, true),
+        GenesisSource::File(path) => (genesis::read_genesis(path)?, false),
+        GenesisSource::Inline { genesis, dev } => ((**genesis).clone(), *dev),
+    };
+    let store = Store::open(config.datadir.as_deref())?;
+    let chain = Arc::new(Chain::open(store, genesis, Default::default())?);
+    let pool = Arc::new(Pool::default());
+    let miner = dev.then(|| Arc::new(DevMiner::new(chain.clone(), pool.clone(), config.block_time.is_none())));
+    if let Some(path) = &config.import {
+        let blocks = import::import_file(&chain, path)?;
+        tracing::info!(blocks, head = %chain.head().hash, "imported");
+    }
+    Ok(Parts { chain, pool, miner })
+}
+
+async fn mine_every(miner: Arc<DevMiner>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let miner = miner.clone();
+        match tokio::task::spawn_blocking(move || miner.mine()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "no block"),
+            Err(error) => tracing::error!(%error, "no block"),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Transactions that wait for a block.
+//!
+//! Per sender they are ordered by nonce; a gap makes what follows wait. A transaction that this node cannot execute
+//! at present (it lacks a model's weights) is *parked*: kept, skipped by the builder, tried again when that may have
+//! changed.
+
+mod error;
+mod feed;
+mod validate;
+
+pub use error::PoolError;
+pub(crate) use feed::PoolFeed;
+pub use validate::MAX_TRANSACTION_BYTES;
+
+use crate::{chain::Chain, primitives::RecoveredTransaction};
+use alloy_consensus::Transaction as _;
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Most transactions of one sender.
+pub const MAX_PER_SENDER: usize = 1_024;
+/// Most transactions in the pool.
+pub const MAX_TRANSACTIONS: usize = 16_384;
+/// Most bytes of transactions in the pool.
+pub const MAX_BYTES: usize = 128 * 1024 * 1024;
+/// A replacement must pay at least this many percent more.
+pub const REPLACEMENT_PERCENT: u128 = 10;
+
+/// A transaction in the pool.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) tx: Arc<RecoveredTransaction>,
+    pub(crate) arrival: u64,
+    pub(crate) parked: Option<String>,
+    size: usize,
+}
+
+/// The pool.
+#[derive(Debug, Default)]
+pub struct Pool {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    senders: HashMap<Address, BTreeMap<u64, Entry>>,
+    hashes: HashMap<B256, (Address, u64)>,
+    bytes: usize,
+    arrivals: u64,
+}
+
+/// The pool's transactions by sender and nonce: those that could be in the next block, and those that wait.
+pub(crate) type Content = BTreeMap<Address, BTreeMap<u64, Arc<RecoveredTransaction>>>;
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a raw transaction in. Returns its hash.
+    pub fn add_raw(&self, chain: &Chain, raw: &[u8]) -> Result<B256, PoolError> {
+        self.add(chain, validate::decode(raw)?)
+    }
+
+    /// Takes a transaction in. Returns its hash.
+    pub fn add(&self, chain: &Chain, tx: RecoveredTransaction) -> Result<B256, PoolError> {
+        let hash = *tx.tx_hash();
+        if self.lock().hashes.contains_key(&hash) {
+            return Err(PoolError::Known(hash));
+        }
+        validate::check(chain, &tx)?;
+        let size = tx.encode_2718_len();
+        let (sender, nonce) = (tx.signer(), tx.nonce());
+        let mut inner = self.lock();
+        let queue = inner.senders.get(&sender);
+        let replaced = queue.and_then(|q| q.get(&nonce)).cloned();
+        match &replaced {
+            Some(old) if !outbids(&tx, &old.tx) => return Err(PoolError::Underpriced),
+            None if queue.is_some_and(|q| q.len() >= MAX_PER_SENDER) => {
+                return Err(PoolError::Full("1,024 transactions of one sender"));
+            }
+            None if inner.hashes.len() >= MAX_TRANSACTIONS => return Err(PoolError::Full("16,384 transactions")),
+            None if inner.bytes + size > MAX_BYTES => return Err(PoolError::Full("128 MiB")),
+            _ => {}
+        }
+        if let Some(old) = replaced {
+            inner.hashes.remove(old.tx.tx_hash());
+            inner.bytes -= old.size;
+        }
+        inner.arrivals += 1;
+        let entry = Entry { tx: Arc::new(tx), arrival: inner.arrivals, parked: None, size };
+        inner.hashes.insert(hash, (sender, nonce));
+        inner.bytes += size;
+        inner.senders.entry(sender).or_default().insert(nonce, entry);
+        Ok(hash)
+    }
+
+    /// The transaction with this hash.
+    pub fn get(&self, hash: B256) -> Option<Arc<RecoveredTransaction>> {
+        let inner = self.lock();
+        let (sender, nonce) = inner.hashes.get(&hash)?;
+        Some(inner.senders.get(sender)?.get(nonce)?.tx.clone())
+    }
+
+    /// Whether the transaction waits here for this node to be able to execute it; the reason.
+    pub fn parked(&self, hash: B256) -> Option<String> {
+        let inner = self.lock();
+        let (sender, nonce) = inner.hashes.get(&hash)?;
+        inner.senders.get(sender)?.get(nonce)?.parked.clone()
+    }
+
+    /// The nonce after the sender's last transaction without a gap, starting at `state_nonce`.
+    pub fn next_nonce(&self, sender: Address, state_nonce: u64) -> u64 {
+        let inner = self.lock();
+        let Some(queue) = inner.senders.get(&sender) else { return state_nonce };
+        let mut next = state_nonce;
+        while queue.contains_key(&next) {
+            next += 1;
+        }
+        next
+    }
+
+    /// Sets a transaction aside until [`Pool::unpark`].
+    pub(crate) fn park(&self, hash: B256, reason: String) {
+        let mut inner = self.lock();
+        let Some((sender, nonce)) = inner.hashes.get(&hash).copied() else { return };
+        if let Some(entry) = inner.senders.get_mut(&sender).and_then(|q| q.get_mut(&nonce)) {
+            tracing::warn!(%hash, reason, "transaction parked: this node cannot execute it at present");
+            entry.parked = Some(reason);
+        }
+    }
+
+    /// Lets parked transactions be tried again.
+    pub(crate) fn unpark(&self) {
+        for queue in self.lock().senders.values_mut() {
+            queue.values_mut().for_each(|entry| entry.parked = None);
+        }
+    }
+
+    /// Removes one transaction.
+    pub(crate) fn remove(&self, hash: B256) -> bool {
+        let mut inner = self.lock();
+        match inner.hashes.get(&hash).copied() {
+            Some((sender, nonce)) => inner.remove(sender, nonce),
+            None => false,
+        }
+    }
+
+    /// Removes all transactions.
+    pub(crate) fn clear(&self) {
+        *self.lock() = Inner::default();
+    }
+
+    /// Removes what the head state has made impossible: nonces already used.
+    pub(crate) fn prune(&self, chain: &Chain) -> Result<(), PoolError> {
+        let state = chain.head_state()?;
+        let mut inner = self.lock();
+        let senders: Vec<Address> = inner.senders.keys().copied().collect();
+        for sender in senders {
+            let nonce = state.account(sender)?.unwrap_or_default().nonce;
+            let used: Vec<u64> = inner.senders[&sender].range(..nonce).map(|(n, _)| *n).collect();
+            for nonce in used {
+                inner.remove(sender, nonce);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the next block could take: per sender the unbroken run of nonces from the state's nonce on.
+    pub(crate) fn executable(&self, chain: &Chain) -> Result<Vec<Vec<Entry>>, PoolError> {
+        let state = chain.head_state()?;
+        let inner = self.lock();
+        let mut all = Vec::with_capacity(inner.senders.len());
+        for (sender, queue) in &inner.senders {
+            let mut next = state.account(*sender)?.unwrap_or_default().nonce;
+            let mut run = Vec::new();
+            while let Some(entry) = queue.get(&next).filter(|entry| entry.parked.is_none()) {
+                run.push(entry.clone());
+                next += 1;
+            }
+            if !run.is_empty() {
+                all.push(run);
+            }
+        }
+        Ok(all)
+    }
+
+    /// The content for `txpool_*`: executable ones, and the others.
+    pub(crate) fn content(&self, chain: &Chain) -> Result<(Content, Content), PoolError> {
+        let mut pending = Content::new();
+        for entry in self.executable(chain)?.into_iter().flatten() {
+            pending.entry(entry.tx.signer()).or_default().insert(entry.tx.nonce(), entry.tx);
+        }
+        let mut queued = Content::new();
+        for (sender, queue) in &self.lock().senders {
+            for (nonce, entry) in queue {
+                if !pending.get(sender).is_some_and(|p| p.contains_key(nonce)) {
+                    queued.entry(*sender).or_default().insert(*nonce, entry.tx.clone());
+                }
+            }
+        }
+        Ok((pending, queued))
+    }
+}
+
+impl Inner {
+    fn remove(&mut self, sender: Address, nonce: u64) -> bool {
+        let Some(queue) = self.senders.get_mut(&sender) else { return false };
+        let Some(entry) = queue.remove(&nonce) else { return false };
+        if queue.is_empty() {
+            self.senders.remove(&sender);
+        }
+        self.hashes.remove(entry.tx.tx_hash());
+        self.bytes -= entry.size;
+        true
+    }
+}
+
+/// Whether `new` may replace `old`: both fees at least 10 % higher.
+fn outbids(new: &RecoveredTransaction, old: &RecoveredTransaction) -> bool {
+    let at_least = |fee: u128| fee.saturating_add((fee.saturating_mul(REPLACEMENT_PERCENT)).div_ceil(100));
+    let tip = |tx: &RecoveredTransaction| tx.max_priority_fee_per_gas().unwrap_or_else(|| tx.max_fee_per_gas());
+    new.max_fee_per_gas() >= at_least(old.max_fee_per_gas()) && tip(new) >= at_least(tip(old))
+}

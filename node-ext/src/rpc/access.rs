@@ -1,0 +1,114 @@
+//! What the methods work on, and how they find a block.
+
+use super::error::{IntoRpc, NOT_FOUND, RpcResult, error};
+use crate::{
+    chain::{BuildAttributes, Chain},
+    miner::DevMiner,
+    pool::Pool,
+    storage::{StateReader, StoredBlock},
+};
+use alloy_consensus::Header;
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_evm::EvmEnv;
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_signer_local::PrivateKeySigner;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Everything the methods need.
+#[derive(Debug)]
+pub struct Api {
+    /// The chain.
+    pub chain: Arc<Chain>,
+    /// The pool.
+    pub pool: Arc<Pool>,
+    /// The dev miner; with it come the dev methods.
+    pub miner: Option<Arc<DevMiner>>,
+    /// The accounts that this node signs for: the dev accounts, or none.
+    pub accounts: BTreeMap<Address, PrivateKeySigner>,
+    pub(crate) filters: super::filters::Filters,
+}
+
+/// A block as a request names it.
+pub(crate) struct Located {
+    pub(crate) hash: B256,
+    pub(crate) header: Header,
+    /// The head seen as the block that is being made.
+    pub(crate) pending: bool,
+}
+
+impl Api {
+    /// Methods over these parts.
+    pub fn new(
+        chain: Arc<Chain>,
+        pool: Arc<Pool>,
+        miner: Option<Arc<DevMiner>>,
+        accounts: Vec<PrivateKeySigner>,
+    ) -> Self {
+        let accounts = accounts.into_iter().map(|signer| (signer.address(), signer)).collect();
+        Self { chain, pool, miner, accounts, filters: Default::default() }
+    }
+
+    /// The hash of a canonical block, or of any known block named by its hash.
+    pub(crate) fn block_hash(&self, id: BlockId) -> RpcResult<Option<B256>> {
+        let store = self.chain.store();
+        match id {
+            BlockId::Hash(hash) => Ok(store.header(hash.block_hash).rpc()?.map(|_| hash.block_hash)),
+            BlockId::Number(tag) => match tag {
+                BlockNumberOrTag::Latest | BlockNumberOrTag::Pending => Ok(Some(self.chain.head().hash)),
+                BlockNumberOrTag::Earliest => Ok(Some(self.chain.genesis_hash())),
+                BlockNumberOrTag::Number(number) => store.canonical_hash(number).rpc(),
+                BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized => match store.finalised_hash().rpc()? {
+                    Some(hash) => Ok(Some(hash)),
+                    // On a dev chain what is on disk is final.
+                    None if self.miner.is_some() => Ok(Some(self.chain.head().hash)),
+                    None => Ok(Some(self.chain.genesis_hash())),
+                },
+            },
+        }
+    }
+
+    /// The block that a request names; an error where there is none.
+    pub(crate) fn locate(&self, id: Option<BlockId>) -> RpcResult<Located> {
+        let id = id.unwrap_or_default();
+        let not_found = || error(NOT_FOUND, format!("header not found: {id}"));
+        let hash = self.block_hash(id)?.ok_or_else(not_found)?;
+        let header = self.chain.header(hash).rpc()?;
+        Ok(Located { hash, header, pending: id == BlockId::pending() })
+    }
+
+    /// The state after the block that a request names.
+    pub(crate) fn state(&self, id: Option<BlockId>) -> RpcResult<StateReader> {
+        let block = self.locate(id)?;
+        self.chain.store().state(&block.header, block.hash).rpc()
+    }
+
+    /// The stored block with this hash.
+    pub(crate) fn stored(&self, hash: B256) -> RpcResult<StoredBlock> {
+        self.chain.store().block(hash).rpc()?.ok_or_else(|| error(NOT_FOUND, format!("block {hash} not found")))
+    }
+
+    /// The EVM environment that a call on top of this block sees.
+    pub(crate) fn env(&self, block: &Located) -> EvmEnv {
+        if block.pending {
+            return self.chain.next_env(&block.header, &self.next_attributes());
+        }
+        let spec = self.chain.spec();
+        EvmEnv::for_eth_block(&block.header, spec.as_ref(), spec.chain_id, spec.blob_params(block.header.timestamp))
+    }
+
+    /// The attributes of the next block.
+    pub(crate) fn next_attributes(&self) -> BuildAttributes {
+        match &self.miner {
+            Some(miner) => miner.next_attributes(),
+            None => {
+                let head = self.chain.head();
+                BuildAttributes {
+                    timestamp: head.header.timestamp + 1,
+                    gas_limit: head.header.gas_limit,
+                    prev_randao: keccak256(head.hash),
+                    ..Default::default()
+                }
+            }
+        }
+    }
+}

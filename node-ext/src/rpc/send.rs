@@ -1,0 +1,122 @@
+//! Sending transactions, and signing for the dev accounts.
+
+use super::{
+    Api, Methods,
+    call::Call,
+    error::{IntoRpc, RpcResult, invalid_params, server},
+};
+use crate::primitives::Transaction;
+use alloy_consensus::{SignableTransaction, TypedTransaction};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, Bytes, U64};
+use alloy_rpc_types_eth::TransactionRequest;
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// The tip of a transaction that names none: 1 gwei.
+const DEFAULT_TIP: u128 = 1_000_000_000;
+
+pub(super) fn add(methods: &mut Methods) {
+    methods
+        .add("eth_sendRawTransaction", |api, args| send_raw(api, &args.next::<Bytes>()?))
+        .add("eth_sendTransaction", |api, args| {
+            let tx = sign_request(api, args.next()?)?;
+            send_raw(api, &tx.encoded_2718())
+        })
+        .add("eth_signTransaction", |api, args| Ok(Bytes::from(sign_request(api, args.next()?)?.encoded_2718())))
+        .add("eth_accounts", |api, _| Ok(api.accounts.keys().copied().collect::<Vec<_>>()))
+        .add("eth_requestAccounts", |api, _| Ok(api.accounts.keys().copied().collect::<Vec<_>>()))
+        .add("eth_sign", |api, args| {
+            let address: Address = args.next()?;
+            sign_message(api, address, &args.next::<Bytes>()?)
+        })
+        .add("personal_sign", |api, args| {
+            let message: Bytes = args.next()?;
+            sign_message(api, args.next()?, &message)
+        })
+        .add("txpool_status", |api, _| {
+            let (pending, queued) = api.pool.content(&api.chain).rpc()?;
+            let count = |c: BTreeMap<_, BTreeMap<u64, _>>| U64::from(c.values().map(BTreeMap::len).sum::<usize>());
+            Ok(json!({ "pending": count(pending), "queued": count(queued) }))
+        })
+        .add("txpool_content", |api, _| {
+            let (pending, queued) = api.pool.content(&api.chain).rpc()?;
+            Ok(json!({ "pending": content(pending)?, "queued": content(queued)? }))
+        });
+}
+
+fn content(of: crate::pool::Content) -> RpcResult<serde_json::Value> {
+    let shown: BTreeMap<Address, BTreeMap<u64, alloy_rpc_types_eth::Transaction>> = of
+        .into_iter()
+        .map(|(sender, queue)| {
+            let queue = queue.into_iter().map(|(nonce, tx)| {
+                (nonce, alloy_rpc_types_eth::Transaction::from_transaction((*tx).clone(), Default::default()))
+            });
+            (sender, queue.collect())
+        })
+        .collect();
+    serde_json::to_value(shown).map_err(server)
+}
+
+/// Takes a transaction in. With automine, returns when its block is on disk.
+fn send_raw(api: &Api, raw: &[u8]) -> RpcResult<B256> {
+    let hash = api.pool.add_raw(&api.chain, raw).rpc()?;
+    if let Some(miner) = &api.miner {
+        miner.arrived(hash).rpc()?;
+    }
+    Ok(hash)
+}
+
+fn signer(api: &Api, address: Address) -> RpcResult<&PrivateKeySigner> {
+    api.accounts.get(&address).ok_or_else(|| {
+        server(format!("unknown account {address}: this node signs for the dev accounts only (eth_accounts)"))
+    })
+}
+
+fn sign_message(api: &Api, address: Address, message: &[u8]) -> RpcResult<Bytes> {
+    let signature = signer(api, address)?.sign_message_sync(message).map_err(server)?;
+    Ok(signature.as_bytes().into())
+}
+
+/// Fills in what a request leaves open and signs it.
+fn sign_request(api: &Api, mut request: TransactionRequest) -> RpcResult<Transaction> {
+    let from = request.from.ok_or_else(|| invalid_params("missing field: from"))?;
+    let signer = signer(api, from)?;
+    if request.nonce.is_none() {
+        let nonce = api.chain.head_state().rpc()?.account(from).rpc()?.unwrap_or_default().nonce;
+        request.nonce = Some(api.pool.next_nonce(from, nonce));
+    }
+    request.chain_id.get_or_insert(api.chain.spec().chain_id);
+    if request.gas_price.is_none() {
+        let base_fee = u128::from(api.chain.next_base_fee(&api.chain.head().header).unwrap_or_default());
+        let tip = *request.max_priority_fee_per_gas.get_or_insert(DEFAULT_TIP);
+        request.max_fee_per_gas.get_or_insert(base_fee * 2 + tip);
+    }
+    if request.to.is_none() {
+        request.to = Some(alloy_primitives::TxKind::Create);
+    }
+    request.normalize_input();
+    if request.gas.is_none() {
+        let mut probe = request.clone();
+        // The estimate is of the work, not of what the sender can pay: the pool checks that.
+        probe.gas_price = None;
+        probe.max_fee_per_gas = None;
+        probe.max_priority_fee_per_gas = None;
+        let mut call = Call::prepare(api, probe, Some(alloy_eips::BlockId::pending()), None, None)?;
+        request.gas = Some(super::estimate::estimate_default(api, &mut call)?);
+    }
+    let unsigned = request
+        .build_consensus_tx()
+        .map_err(|e| invalid_params(format!("the transaction cannot be built: {:?}", e.error)))?;
+    let hash = unsigned.signature_hash();
+    let signature = signer.sign_hash_sync(&hash).map_err(server)?;
+    Ok(match unsigned {
+        TypedTransaction::Legacy(tx) => tx.into_signed(signature).into(),
+        TypedTransaction::Eip2930(tx) => tx.into_signed(signature).into(),
+        TypedTransaction::Eip1559(tx) => tx.into_signed(signature).into(),
+        TypedTransaction::Eip7702(tx) => tx.into_signed(signature).into(),
+        TypedTransaction::Eip4844(_) => return Err(crate::pool::PoolError::Blobs).rpc(),
+    })
+}
