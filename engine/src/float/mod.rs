@@ -4,6 +4,7 @@ pub mod convert;
 pub mod elementary;
 pub mod env;
 mod fma;
+pub mod s2;
 
 pub use fma::fma32;
 
