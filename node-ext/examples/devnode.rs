@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let http_addr = SocketAddr::from(([127, 0, 0, 1], port));
     let node = Node::launch(NodeConfig { genesis, datadir, http_addr, import, ..Default::default() }).await?;
     println!("{}", node.http_addr());
+    eprintln!("head {} {}", node.chain().head().header.number, node.chain().head().hash);
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     node.stop().await;
     Ok(())

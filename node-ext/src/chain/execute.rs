@@ -6,14 +6,15 @@ use crate::{
     primitives::{Receipt, RecoveredTransaction},
     storage::{StateReader, StorageError},
 };
-use alloy_consensus::Header;
+use alloy_consensus::{Eip658Value, Header};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
-    EvmEnv, EvmFactory,
+    Evm, EvmEnv, EvmFactory,
     block::{BlockExecutionError, BlockExecutor, BlockExecutorFactory},
     eth::{EthBlockExecutionCtx, EthBlockExecutorFactory, receipt_builder::AlloyReceiptBuilder},
     overrides::apply_state_overrides,
 };
+use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::state::StateOverride;
 use revm::database::{BundleState, State, states::bundle_state::BundleRetention};
@@ -76,6 +77,7 @@ pub(crate) fn execute_block(
     feed: &mut dyn TransactionFeed,
 ) -> Result<Execution, ExecuteError> {
     let gas_limit = env.block_env.gas_limit;
+    let byzantium = spec.is_byzantium_active_at_block(env.block_env.number.saturating_to());
     let mut db = State::builder().with_database_ref(state).with_bundle_update().build();
     if let Some(patch) = context.patch {
         apply_state_overrides(patch.clone(), &mut db).map_err(|e| ExecuteError::Patch(e.to_string()))?;
@@ -95,6 +97,8 @@ pub(crate) fn execute_block(
     let mut executor = factory.create_executor(evm, ctx);
     executor.apply_pre_execution_changes()?;
     let mut transactions = Vec::new();
+    // Receipts before Byzantium hold the state root after their transaction.
+    let mut roots = (!byzantium).then(Vec::new);
     while let Some(tx) = feed.next(gas_limit.saturating_sub(executor.cumulative_tx_gas_used)) {
         sink.begin(transactions.len());
         match executor.execute_transaction(tx.as_ref()) {
@@ -102,6 +106,11 @@ pub(crate) fn execute_block(
                 sink.keep();
                 feed.included(&tx);
                 transactions.push(tx);
+                if let Some(roots) = &mut roots {
+                    let db = executor.evm_mut().db_mut();
+                    db.merge_transitions(BundleRetention::PlainState);
+                    roots.push(state.root_after(&db.bundle_state)?);
+                }
             }
             Err(error) => {
                 sink.discard();
@@ -111,10 +120,16 @@ pub(crate) fn execute_block(
     }
     let (evm, result) = executor.finish()?;
     drop(evm);
+    let mut receipts = result.receipts;
+    for (receipt, root) in receipts.iter_mut().zip(roots.into_iter().flatten()) {
+        if let Receipt::Legacy(legacy) = receipt {
+            legacy.receipt.status = Eip658Value::PostState(root);
+        }
+    }
     db.merge_transitions(BundleRetention::PlainState);
     Ok(Execution {
         transactions,
-        receipts: result.receipts,
+        receipts,
         requests: result.requests,
         gas_used: result.gas_used,
         blob_gas_used: result.blob_gas_used,

@@ -10,7 +10,7 @@ use crate::{
     storage::StoredBlock,
 };
 use alloy_consensus::{
-    BlockHeader, Transaction as _,
+    Transaction as _,
     transaction::{TransactionInfo, TransactionMeta},
 };
 use alloy_eips::{BlockId, BlockNumberOrTag, eip2718::Encodable2718};

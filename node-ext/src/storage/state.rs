@@ -101,6 +101,11 @@ impl StateReader {
         Ok((account, storage))
     }
 
+    /// The state root that these changes would lead to.
+    pub(crate) fn root_after(&self, bundle: &revm::database::BundleState) -> Result<B256, StorageError> {
+        self.trie.root_after(bundle)
+    }
+
     /// Applies a block's changes to this state; nothing is written yet.
     pub(crate) fn into_trie_update(
         self,

@@ -19,6 +19,12 @@ pub trait NodeSource: Send + Sync {
     fn node(&self, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StorageError>;
 }
 
+impl<S: NodeSource> NodeSource for &S {
+    fn node(&self, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, StorageError> {
+        (**self).node(hash)
+    }
+}
+
 /// New nodes and the root that a block's changes lead to.
 #[derive(Debug, Default, Clone)]
 pub struct TrieUpdate {
@@ -80,6 +86,11 @@ impl<S: NodeSource> StateTrie<S> {
             return Ok(Vec::new());
         }
         Ok(self.open(storage_root)?.get_proof(keccak256(slot.to_be_bytes::<32>()).as_slice())?)
+    }
+
+    /// The root that these changes would lead to.
+    pub(crate) fn root_after(&self, bundle: &BundleState) -> Result<B256, StorageError> {
+        Ok(StateTrie::new(&self.db.source, self.root).apply(bundle)?.root)
     }
 
     /// Applies a block's changes and returns the new root with the new nodes.
