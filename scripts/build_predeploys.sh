@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
-# Builds contracts/predeploys.json: the runtime code that genesis places at 0x…0A11 (marker) and 0x…0A12 (registry).
-# The node includes this file, so its bytes are part of the protocol.
+# Builds what is generated from the contracts and committed:
+#   contracts/predeploys.json               runtime code that genesis places at 0x…0A11 (marker) and 0x…0A12 (registry);
+#                                           the node includes this file, so its bytes are part of the protocol
+#   contracts/src/test-kit/ShimCode.sol     the test kit's shim, compiled from KitShim.sol
 #
-#   scripts/build_predeploys.sh           writes the file
-#   scripts/build_predeploys.sh --check   exits 1 if the file is not what the sources give
+#   scripts/build_predeploys.sh           writes the files
+#   scripts/build_predeploys.sh --check   exits 1 if a file is not what the sources give
 #
 # The sources are compiled alone, by the compiler of package-lock.json and with the settings below (not foundry.toml's),
 # so that nothing else in the project can change the code.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-file=contracts/predeploys.json
 case "${1-}" in
-  "") mode=write ;;
-  --check) mode=check ;;
+  "" | --check) ;;
   *) echo "usage: scripts/build_predeploys.sh [--check]" >&2; exit 2 ;;
 esac
 [ -d node_modules/solc ] || { echo "the Solidity compiler is missing: run 'npm ci'" >&2; exit 1; }
 
-built=$(node - <<'JS'
+node - "${1-}" <<'JS'
 const fs = require("fs");
 const { execFileSync } = require("child_process");
 
+const check = process.argv[2] === "--check";
 const names = ["IInference", "IModelRegistry", "ModelRegistry", "TwinMarker"];
 const settings = {
   optimizer: { enabled: true, runs: 1000 },
@@ -29,39 +30,57 @@ const settings = {
   viaIR: false,
   metadata: { bytecodeHash: "none", appendCBOR: false },
 };
-const input = {
-  language: "Solidity",
-  sources: Object.fromEntries(
-    names.map((name) => [`contracts/src/${name}.sol`, { content: fs.readFileSync(`contracts/src/${name}.sol`, "utf8") }])
-  ),
-  settings: { ...settings, outputSelection: { "*": { "*": ["evm.deployedBytecode"] } } },
-};
 const solc = (option, stdin) => execFileSync("scripts/solc", [option], { input: stdin, encoding: "utf8", maxBuffer: 1 << 28 });
-const output = JSON.parse(solc("--standard-json", JSON.stringify(input)));
-for (const error of output.errors ?? []) console.error(error.formattedMessage);
-if ((output.errors ?? []).length > 0) process.exit(1);
+const version = solc("--version").match(/Version: (\S+)/)[1];
 
+function compile(files, settings) {
+  const sources = Object.fromEntries(files.map((file) => [file, { content: fs.readFileSync(file, "utf8") }]));
+  const outputSelection = { "*": { "*": ["evm.deployedBytecode"] } };
+  const input = { language: "Solidity", sources, settings: { ...settings, outputSelection } };
+  const output = JSON.parse(solc("--standard-json", JSON.stringify(input)));
+  for (const error of output.errors ?? []) console.error(error.formattedMessage);
+  if ((output.errors ?? []).length > 0) process.exit(1);
+  return output.contracts;
+}
+
+function write(file, text) {
+  const current = fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
+  if (current === text) return console.log(`${file} is up to date`);
+  if (check) {
+    console.error(`${file} is not what its sources give: run scripts/build_predeploys.sh and commit the result`);
+    process.exitCode = 1;
+    return;
+  }
+  fs.writeFileSync(file, text);
+  console.log(`${file} written`);
+}
+
+const contracts = compile(names.map((name) => `contracts/src/${name}.sol`), settings);
 const code = (name) => {
-  const { object, immutableReferences } = output.contracts[`contracts/src/${name}.sol`][name].evm.deployedBytecode;
+  const { object, immutableReferences } = contracts[`contracts/src/${name}.sol`][name].evm.deployedBytecode;
   if (Object.keys(immutableReferences).length > 0) throw new Error(`${name}: a predeploy has no constructor and no immutables`);
   return `0x${object}`;
 };
-const version = solc("--version").match(/Version: (\S+)/)[1];
 const predeploys = {
   registry: { address: "0x0000000000000000000000000000000000000A12", code: code("ModelRegistry") },
   twinMarker: { address: "0x0000000000000000000000000000000000000A11", code: code("TwinMarker") },
   solc: { version, settings },
 };
-console.log(JSON.stringify(predeploys, null, 2));
-JS
-)
+write("contracts/predeploys.json", `${JSON.stringify(predeploys, null, 2)}\n`);
 
-if [ "$mode" = write ]; then
-  printf '%s\n' "$built" > "$file"
-  echo "$file written"
-elif [ "$built" = "$(cat "$file" 2>/dev/null)" ]; then
-  echo "$file is up to date"
-else
-  echo "$file is not what contracts/src gives: run scripts/build_predeploys.sh and commit the result" >&2
-  exit 1
-fi
+const kit = "contracts/src/test-kit";
+const shimFiles = ["KitShim", "KitAnswers", "KitConfig", "KitVm"].map((name) => `${kit}/${name}.sol`);
+const shimContracts = compile([...shimFiles, "contracts/src/IInference.sol"], settings);
+const shim = shimContracts[shimFiles[0]].KitShim.evm.deployedBytecode.object;
+const hex = shim.match(/.{1,100}/g).map((part) => `hex"${part}"`);
+write(
+  `${kit}/ShimCode.sol`,
+  `// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.24;
+
+// Generated from KitShim.sol by scripts/build_predeploys.sh. It is fixed here because its gas must not depend on the compiler
+// or the settings of the project that uses the kit.
+bytes constant SHIM_CODE = ${hex.join("\n    ")};
+`
+);
+JS
