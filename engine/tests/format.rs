@@ -7,7 +7,7 @@ use lockstep_engine::{Limits, LoadedModel, Model};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn files_round_trip(seed: u64, card in proptest::collection::vec(any::<u8>(), 0..40)) {

@@ -1,1 +1,7 @@
-//! Shared helpers of the tests that cross crates.
+//! What the tests that cross crates, and the demo, share: a node as a child process, its wire format,
+//! the committed models with their expected answers, compiled contracts.
+
+pub mod contracts;
+pub mod models;
+pub mod node;
+pub mod rpc;

@@ -6,7 +6,7 @@ use lockstep_engine::dim::{Bindings, Dim};
 use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
 use lockstep_engine::ops::{
     Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, pad, pool, reduce, reshape,
-    select, slice, softmax, transpose, unary,
+    select, slice, softmax, transpose, tree, unary,
 };
 use lockstep_engine::{DType, Data, Limits, Model, Tensor, TensorType};
 use rand::seq::IndexedRandom;
@@ -142,7 +142,7 @@ impl Growing {
         let known: Vec<usize> = t.shape.iter().map(|d| d.as_known().unwrap_or(1) as usize).collect();
         let axis = if rank == 0 { 0 } else { self.rng.random_range(0..rank) as u8 };
         let last = known.last().copied().unwrap_or(1);
-        match self.rng.random_range(0..20u32) {
+        match self.rng.random_range(0..21u32) {
             0 | 1 => {
                 let kind = *unary::UnaryKind::ALL.choose(&mut self.rng).unwrap();
                 self.push(unary::Unary { kind }.into(), vec![Some(x)]);
@@ -181,7 +181,7 @@ impl Growing {
                 let trans_b = self.rng.random();
                 let shape = if trans_b { [n, last] } else { [last, n] };
                 let w = self.constant(DType::F32, &shape, 0);
-                let c = self.constant(DType::F32, &[n], 10);
+                let c = self.constant(DType::F32, &[n], 0);
                 let gemm = contraction::Gemm { alpha: 1.5, beta: -0.5, trans_a: false, trans_b };
                 self.push(gemm.into(), vec![Some(x), Some(w), Some(c)]);
             }
@@ -191,7 +191,7 @@ impl Growing {
                 let mut shape = vec![groups * self.rng.random_range(1..4), known[1] / groups];
                 shape.extend((0..spatial).map(|_| self.rng.random_range(1..4usize)));
                 let w = self.constant(DType::F32, &shape, 0);
-                let b = self.constant(DType::F32, &[shape[0]], 10);
+                let b = self.constant(DType::F32, &[shape[0]], 0);
                 let c = conv::Conv {
                     groups: groups as u32,
                     strides: (0..spatial).map(|_| self.rng.random_range(1..3)).collect(),
@@ -279,8 +279,77 @@ impl Growing {
                     self.push(expand::Expand { shape }.into(), vec![Some(x)]);
                 }
             }
+            20 if rank == 2 && t.dtype == DType::F32 => self.grow_trees(x, last),
             _ => {}
         }
+    }
+
+    /// A few random trees over `features` columns; NaN, equality and every comparison included.
+    fn grow_trees(&mut self, x: Ref, features: usize) {
+        let targets = self.rng.random_range(1..4usize);
+        let (mut feature, mut threshold, mut mode, mut children) = (vec![], vec![], vec![], vec![]);
+        let (mut roots, mut total_depth, mut leaves) = (Vec::new(), 0u32, 0i32);
+        for _ in 0..self.rng.random_range(1..4) {
+            // Nodes of a complete tree in breadth-first order: children come later.
+            let (first, depth) = (feature.len() as i32, self.rng.random_range(0..4u32));
+            total_depth += depth;
+            if depth == 0 {
+                roots.push(-1 - leaves);
+                leaves += 1;
+                continue;
+            }
+            roots.push(first);
+            let inner = (1 << depth) - 1;
+            for i in 0..inner {
+                feature.push(self.rng.random_range(0..features) as i32);
+                threshold.push(if self.rng.random_ratio(1, 4) { 0.0 } else { self.rng.random_range(-3.0..3.0) });
+                mode.push(self.rng.random_range(0..6u8) + 8 * self.rng.random_range(0..2u8));
+                for child in [2 * i + 1, 2 * i + 2] {
+                    children.push(if child < inner { first + child } else { -1 - (leaves + child - inner) });
+                }
+            }
+            leaves += inner + 1;
+        }
+        if feature.is_empty() {
+            return;
+        }
+        let mut leaf_start = vec![0i32];
+        let (mut leaf_target, mut leaf_value) = (Vec::new(), Vec::new());
+        for _ in 0..leaves {
+            for target in 0..targets {
+                if target > 0 && self.rng.random() {
+                    continue;
+                }
+                leaf_target.push(target as i32);
+                leaf_value.push(self.rng.random_range(-(1i64 << 40)..1 << 40));
+            }
+            leaf_start.push(leaf_target.len() as i32);
+        }
+        let base: Vec<i64> = (0..targets).map(|_| self.rng.random_range(-1000..1000)).collect();
+        let nodes = feature.len();
+        let mut operands = vec![Some(x)];
+        for t in [
+            Tensor { shape: vec![nodes], data: Data::I32(feature) },
+            Tensor { shape: vec![nodes], data: Data::F32(threshold) },
+            Tensor { shape: vec![nodes], data: Data::U8(mode) },
+            Tensor { shape: vec![nodes, 2], data: Data::I32(children) },
+            Tensor { shape: vec![roots.len()], data: Data::I32(roots) },
+            Tensor { shape: vec![leaf_start.len()], data: Data::I32(leaf_start) },
+            Tensor { shape: vec![leaf_target.len()], data: Data::I32(leaf_target) },
+            Tensor { shape: vec![leaf_value.len()], data: Data::I64(leaf_value) },
+            Tensor { shape: vec![targets], data: Data::I64(base) },
+        ] {
+            self.constants.push(t);
+            operands.push(Some(Ref::Constant(self.constants.len() - 1)));
+        }
+        let ensemble = tree::TreeEnsemble {
+            targets: targets as u32,
+            shift: 32,
+            aggregate: *tree::Aggregate::ALL.choose(&mut self.rng).unwrap(),
+            total_depth,
+            features: features as u32,
+        };
+        self.push(ensemble.into(), operands);
     }
 
     fn finish(self) -> Model {
