@@ -2,6 +2,5 @@
 //! the committed models with their expected answers, compiled contracts.
 
 pub mod contracts;
-pub mod models;
 pub mod node;
 pub mod rpc;
