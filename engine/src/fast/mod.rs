@@ -2,6 +2,8 @@
 //!
 //! A family without a kernel here runs its reference.
 
+#[cfg(test)]
+pub(crate) mod testing;
 mod threads;
 
 pub use threads::Threads;

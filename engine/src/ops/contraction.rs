@@ -323,3 +323,6 @@ impl Operator for Gemm {
         Ok(vec![Tensor { shape, data: Data::F32(v) }])
     }
 }
+
+#[cfg(test)]
+mod tests;

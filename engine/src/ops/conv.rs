@@ -310,3 +310,6 @@ impl Operator for Conv {
         Ok(vec![Tensor { shape, data: Data::F32(v) }])
     }
 }
+
+#[cfg(test)]
+mod tests;

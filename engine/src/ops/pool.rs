@@ -219,3 +219,6 @@ impl Operator for Pool {
         Ok(vec![Tensor { shape, data }])
     }
 }
+
+#[cfg(test)]
+mod tests;
