@@ -2,6 +2,8 @@
 # Builds what is generated from the contracts and committed:
 #   contracts/predeploys.json               runtime code that genesis places at 0x…0A11 (marker) and 0x…0A12 (registry);
 #                                           the node includes this file, so its bytes are part of the protocol
+#   contracts/registry-layout.json          the registry's storage layout as the compiler has it; a test compares it with
+#                                           docs/spec.md, section 8
 #   contracts/src/test-kit/ShimCode.sol     the test kit's shim, compiled from KitShim.sol
 #
 #   scripts/build_predeploys.sh           writes the files
@@ -35,7 +37,7 @@ const version = solc("--version").match(/Version: (\S+)/)[1];
 
 function compile(files, settings) {
   const sources = Object.fromEntries(files.map((file) => [file, { content: fs.readFileSync(file, "utf8") }]));
-  const outputSelection = { "*": { "*": ["evm.deployedBytecode"] } };
+  const outputSelection = { "*": { "*": ["evm.deployedBytecode", "storageLayout"] } };
   const input = { language: "Solidity", sources, settings: { ...settings, outputSelection } };
   const output = JSON.parse(solc("--standard-json", JSON.stringify(input)));
   for (const error of output.errors ?? []) console.error(error.formattedMessage);
@@ -67,6 +69,16 @@ const predeploys = {
   solc: { version, settings },
 };
 write("contracts/predeploys.json", `${JSON.stringify(predeploys, null, 2)}\n`);
+
+const layout = contracts["contracts/src/ModelRegistry.sol"].ModelRegistry.storageLayout;
+const members = (list) => {
+  const place = ({ slot, offset, type }) => ({ slot: Number(slot), offset, bytes: Number(layout.types[type].numberOfBytes) });
+  return Object.fromEntries(list.map((member) => [member.label, { ...place(member), type: layout.types[member.type].label }]));
+};
+const structs = Object.values(layout.types).filter((type) => type.members);
+const tables = { ModelRegistry: members(layout.storage) };
+for (const { label, members: list } of structs) tables[label.replace(/^struct (ModelRegistry\.)?/, "")] = members(list);
+write("contracts/registry-layout.json", `${JSON.stringify(tables, null, 2)}\n`);
 
 const kit = "contracts/src/test-kit";
 const shimFiles = ["KitShim", "KitAnswers", "KitConfig", "KitVm"].map((name) => `${kit}/${name}.sol`);

@@ -44,6 +44,7 @@ interface Vm {
     function etch(address account, bytes calldata code) external;
     function exists(string calldata path) external view returns (bool);
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
+    function expectPartialRevert(bytes4 selector) external;
     function expectRevert() external;
     function expectRevert(bytes calldata data) external;
     function expectRevert(bytes4 selector) external;
