@@ -13,9 +13,9 @@ import {KitAnswers} from "./KitAnswers.sol";
 /// metering is still resumed, and the call ends out of gas.
 contract KitShim is KitAnswers {
     /// @dev Gas from the start of the frame to the first reading of gas.
-    uint256 private constant ENTRY = 25;
-    /// @dev Gas from the last reading of gas to RETURN, without what the burn itself is given. To REVERT it is one less.
-    uint256 private constant EXIT = 134;
+    uint256 private constant ENTRY = 27;
+    /// @dev Gas from the last reading of gas to RETURN, without what the burn itself is given. To REVERT it is three less.
+    uint256 private constant EXIT = 138;
     /// @dev Enough for the two cheatcode calls, the first of which may find the cheatcodes' account cold.
     uint256 private constant LEAST = 3_000;
 
@@ -24,12 +24,14 @@ contract KitShim is KitAnswers {
 
     fallback() external payable {
         uint256 given;
+        bytes32 first;
         assembly ("memory-safe") {
             given := add(gas(), ENTRY)
+            first := calldataload(0)
         }
-        if (bytes32(msg.data) == ANSWER) _answerSelf();
+        if (first == ANSWER) _answerSelf();
 
-        bytes32 answer = ANSWER;
+        bytes32 marker = ANSWER;
         assembly {
             function cheat(selector) {
                 mstore(0, selector)
@@ -39,38 +41,41 @@ contract KitShim is KitAnswers {
                 let words := shr(5, add(size, 1024))
                 cost := add(mul(3, words), shr(9, mul(words, words)))
             }
-            // Out of gas.
-            if lt(gas(), LEAST) { invalid() }
+            if lt(gas(), LEAST) { invalid() } // out of gas
 
             cheat(0xd1a5b36f00000000000000000000000000000000000000000000000000000000) // pauseGasMetering()
-            let found := 0
+            let answered := 0
             let size := 0
             if gt(gas(), memoryGas(calldatasize())) {
-                mstore(0, answer)
+                mstore(0, marker)
                 mstore(32, given)
                 mstore(64, callvalue())
                 mstore(96, address())
                 calldatacopy(128, 0, calldatasize())
-                found := staticcall(gas(), 0xa11, 0, add(128, calldatasize()), 0, 0)
+                answered := staticcall(gas(), 0xa11, 0, add(128, calldatasize()), 0, 0)
                 size := returndatasize()
                 if iszero(gt(gas(), memoryGas(size))) {
-                    found := 0
+                    answered := 0
                     size := 0
                 }
                 returndatacopy(32, 0, size)
             }
+            let status := 2 // out of gas
+            let left := 0
+            let kept := 0
+            if answered {
+                // At 32: status, gas used, 96, length, data.
+                size := mload(128)
+                left := sub(given, mload(64))
+                if iszero(gt(left, given)) { status := mload(32) }
+                kept := sub(add(left, EXIT), mul(3, status))
+            }
             cheat(0x2bcd50e000000000000000000000000000000000000000000000000000000000) // resumeGasMetering()
 
-            if iszero(found) {
-                if iszero(size) { invalid() } // out of gas
+            if gt(status, 1) {
+                if or(answered, iszero(size)) { invalid() } // out of gas
                 revert(32, size) // the kit failed
             }
-
-            // The answer at 32: status, gas used, 96, length, data.
-            let status := mload(32)
-            let left := sub(given, mload(64))
-            size := mload(128)
-            if or(gt(status, 1), gt(left, given)) { invalid() } // out of gas
 
             // The data's memory is charged here, so that RETURN and REVERT below cost nothing.
             mstore(add(160, size), 0)
@@ -80,7 +85,6 @@ contract KitShim is KitAnswers {
             for {} gt(shr(6, gas()), add(left, 16)) {} { pop(staticcall(shr(1, gas()), 9, 0, 0, 0, 0)) }
 
             // Burn the rest, less what the last steps cost.
-            let kept := sub(add(left, EXIT), status)
             if gt(gas(), kept) { pop(staticcall(sub(gas(), kept), 9, 0, 0, 0, 0)) }
             if status { revert(160, size) }
             return(160, size)

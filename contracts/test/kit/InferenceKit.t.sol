@@ -84,6 +84,15 @@ contract InferenceKitTest is Test, InferenceTest {
         }
     }
 
+    /// @dev The least that the precompile charges, its base: exact once the test has called a cheatcode.
+    function test_gasIsExactForSmallCharges() public {
+        vm.roll(5);
+        for (uint256 used = 700; used < 1000; used += 37) {
+            _check(0, 100_000, used, 0);
+            _check(1, 100_000, used, 68);
+        }
+    }
+
     function test_gasIsExactWhenNothingIsLeft() public view {
         for (uint256 spare; spare < 300; spare += 23) {
             _check(0, 50_000 + spare, 50_000, 64);
