@@ -1,67 +1,85 @@
 //! The EVM that the node runs: the one place where the precompile crate is bound.
 
-use alloy_evm::EthEvmFactory;
-use alloy_primitives::{Address, address};
-use std::sync::Arc;
+use lockstep_precompile::{InferenceRecord, InferenceSink, LockstepEvmFactory, ResidentModels};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use lockstep_precompile::{LockstepConfig, PRECOMPILE_ADDRESS, REGISTRY_ADDRESS};
 
 /// The EVM factory behind blocks and calls.
-pub type NodeEvmFactory = EthEvmFactory;
-
-/// `config.lockstep` of the genesis.
-pub type LockstepConfig = serde_json::Value;
+pub type NodeEvmFactory = LockstepEvmFactory;
 
 /// The models in memory.
-pub type Models = Arc<()>;
-
-/// Where the precompile is.
-pub const PRECOMPILE_ADDRESS: Address = address!("0000000000000000000000000000000000000A11");
-/// Where the registry is.
-pub const REGISTRY_ADDRESS: Address = address!("0000000000000000000000000000000000000A12");
+pub type Models = Arc<ResidentModels>;
 
 /// Makes EVM factories for one chain.
 #[derive(Debug, Clone)]
-pub(crate) struct EvmSource {}
+pub(crate) struct EvmSource {
+    factory: NodeEvmFactory,
+}
 
 impl EvmSource {
-    pub(crate) fn new(_config: Option<Arc<LockstepConfig>>, _models: Models) -> Self {
-        Self {}
+    pub(crate) fn new(config: Option<Arc<LockstepConfig>>, models: Models) -> Self {
+        Self { factory: LockstepEvmFactory::new(config, models) }
     }
 
     /// For executing a block: successful inferences are recorded.
     pub(crate) fn for_block(&self) -> (NodeEvmFactory, BlockSink) {
-        (EthEvmFactory::default(), BlockSink {})
+        let sink = BlockSink::default();
+        (self.factory.clone().with_sink(Arc::new(sink.clone())), sink)
     }
 
     /// For calls, estimates and traces: nothing is recorded.
     pub(crate) fn for_call(&self) -> NodeEvmFactory {
-        EthEvmFactory::default()
+        self.factory.clone()
     }
 }
 
-/// Collects the inferences of the transaction that runs.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BlockSink {}
+/// Collects the inferences of a block, transaction by transaction.
+#[derive(Clone, Default)]
+pub(crate) struct BlockSink {
+    inner: Arc<Mutex<Collected>>,
+}
+
+#[derive(Default)]
+struct Collected {
+    transaction: usize,
+    running: Vec<InferenceRecord>,
+    kept: Vec<(usize, InferenceRecord)>,
+}
 
 impl BlockSink {
-    pub(crate) fn begin(&self, _transaction: usize) {}
-    pub(crate) fn keep(&self) {}
-    pub(crate) fn discard(&self) {}
-    pub(crate) fn take(&self) -> BlockInferences {
-        BlockInferences::default()
+    fn lock(&self) -> MutexGuard<'_, Collected> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The transaction with this index begins.
+    pub(crate) fn begin(&self, transaction: usize) {
+        let mut inner = self.lock();
+        inner.transaction = transaction;
+        inner.running.clear();
+    }
+
+    /// The transaction is in the block.
+    pub(crate) fn keep(&self) {
+        let mut inner = self.lock();
+        let transaction = inner.transaction;
+        let running = std::mem::take(&mut inner.running);
+        inner.kept.extend(running.into_iter().map(|record| (transaction, record)));
+    }
+
+    /// The transaction is not in the block.
+    pub(crate) fn discard(&self) {
+        self.lock().running.clear();
+    }
+
+    /// The block's inferences.
+    pub(crate) fn take(&self) -> Vec<(usize, InferenceRecord)> {
+        std::mem::take(&mut self.lock().kept)
     }
 }
 
-/// The inferences of one block.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BlockInferences {}
-
-impl BlockInferences {
-    pub(crate) fn to_json(&self) -> Option<Vec<u8>> {
-        None
+impl InferenceSink for BlockSink {
+    fn record(&self, record: InferenceRecord) {
+        self.lock().running.push(record);
     }
-}
-
-/// The caps of active models and weight bytes (`config.lockstep.limits`).
-pub(crate) fn active_caps(_config: Option<&LockstepConfig>) -> (u32, u64) {
-    (1024, 4_294_967_296)
 }

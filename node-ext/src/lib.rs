@@ -3,15 +3,20 @@
 //! # Parts
 //!
 //! [`storage`] keeps blocks and state in one crash-safe file; [`chain`] builds, validates and orders blocks on it;
-//! [`pool`] and [`miner`] feed it; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
+//! [`pool`] and [`miner`] feed it; [`models`] keeps what is active in memory and [`crosscheck`] recomputes what was
+//! answered; [`publish`] brings models onto a chain; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
 
 pub mod chain;
+pub mod crosscheck;
 pub mod dev;
 pub mod evm;
+pub mod inference;
 pub mod miner;
+pub mod models;
 mod node;
 pub mod pool;
 pub mod primitives;
+pub mod publish;
 pub mod rpc;
 pub mod storage;
 

@@ -2,9 +2,13 @@
 
 use crate::{
     chain::{Chain, ChainError, GenesisError, genesis, import},
+    crosscheck::CrossCheck,
     dev::dev_accounts,
+    evm::Models,
     miner::DevMiner,
+    models::{ModelError, ModelKeeper},
     pool::Pool,
+    publish::{self, PublishedFile as Published},
     rpc,
     storage::{StorageError, Store},
 };
@@ -13,7 +17,7 @@ use jsonrpsee::server::ServerHandle;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -84,6 +88,18 @@ pub enum LaunchError {
     /// The server did not start.
     #[error(transparent)]
     Serve(#[from] rpc::ServeError),
+    /// The active models cannot be read.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Models cannot be published.
+    #[error(transparent)]
+    Publish(#[from] publish::DirectoryError),
+    /// Models are published by transactions of a dev account.
+    #[error("--models needs --dev; on another chain, publish with `lockstep publish MODEL.lsm --rpc URL`")]
+    ModelsNeedDev,
+    /// A thread does not start.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// A part of the start panicked.
     #[error("start-up failed: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -100,31 +116,32 @@ pub struct NodeHandle {
     chain: Arc<Chain>,
     pool: Arc<Pool>,
     miner: Option<Arc<DevMiner>>,
+    crosscheck: Option<Arc<CrossCheck>>,
+    models: Models,
     server: ServerHandle,
     interval: Option<tokio::task::JoinHandle<()>>,
+    published: Vec<Published>,
 }
 
 struct Parts {
-    chain: Arc<Chain>,
-    pool: Arc<Pool>,
-    miner: Option<Arc<DevMiner>>,
+    api: rpc::Api,
+    published: Vec<Published>,
 }
 
 impl Node {
     /// Starts a node; returns when JSON-RPC answers.
     pub async fn launch(config: NodeConfig) -> Result<NodeHandle, LaunchError> {
         let opening = config.clone();
-        let parts = tokio::task::spawn_blocking(move || open(&opening)).await??;
-        let Parts { chain, pool, miner } = parts;
-        let accounts = if miner.is_some() { dev_accounts() } else { Vec::new() };
-        let api = rpc::Api::new(chain.clone(), pool.clone(), miner.clone(), accounts);
+        let Parts { api, published } = tokio::task::spawn_blocking(move || open(&opening)).await??;
+        let (chain, pool, miner) = (api.chain.clone(), api.pool.clone(), api.miner.clone());
+        let (crosscheck, models) = (api.crosscheck.clone(), api.models.clone());
         let (http_addr, server) = rpc::serve(api, config.http_addr).await?;
         let interval = match (&miner, config.block_time) {
             (Some(miner), Some(every)) => Some(tokio::spawn(mine_every(miner.clone(), every))),
             _ => None,
         };
         tracing::info!(%http_addr, chain_id = chain.spec().chain_id, head = chain.head().header.number, "node is up");
-        Ok(NodeHandle { http_addr, chain, pool, miner, server, interval })
+        Ok(NodeHandle { http_addr, chain, pool, miner, crosscheck, models, server, interval, published })
     }
 }
 
@@ -149,6 +166,21 @@ impl NodeHandle {
         self.miner.as_ref()
     }
 
+    /// The cross-check, on a chain with inference.
+    pub fn crosscheck(&self) -> Option<&Arc<CrossCheck>> {
+        self.crosscheck.as_ref()
+    }
+
+    /// The models in memory.
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// The models of `models_dir`, with the file each came from; `gas_used` is 0 for those that were there already.
+    pub fn published(&self) -> &[Published] {
+        &self.published
+    }
+
     /// Stops serving and mining; returns when both have ended. What was acknowledged is on disk already.
     pub async fn stop(self) {
         if let Some(interval) = &self.interval {
@@ -156,6 +188,11 @@ impl NodeHandle {
         }
         if self.server.stop().is_ok() {
             self.server.stopped().await;
+        }
+        if let Some(crosscheck) = self.crosscheck
+            && let Err(error) = tokio::task::spawn_blocking(move || crosscheck.stop()).await
+        {
+            tracing::error!(%error, "the cross-check did not stop");
         }
     }
 }
@@ -167,14 +204,33 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
         GenesisSource::Inline { genesis, dev } => ((**genesis).clone(), *dev),
     };
     let store = Store::open(config.datadir.as_deref())?;
-    let chain = Arc::new(Chain::open(store, genesis, Default::default())?);
+    let models = Models::default();
+    let chain = Arc::new(Chain::open(store, genesis, models.clone())?);
     let pool = Arc::new(Pool::default());
     let miner = dev.then(|| Arc::new(DevMiner::new(chain.clone(), pool.clone(), config.block_time.is_none())));
+    // A model that became resident lets the transactions run that waited for it.
+    let (waiting, waker) = (Arc::downgrade(&pool), miner.as_ref().map(Arc::downgrade));
+    ModelKeeper::start(&chain, models.clone(), move || {
+        let Some(pool) = waiting.upgrade() else { return };
+        if pool.unpark()
+            && let Some(miner) = waker.as_ref().and_then(Weak::upgrade)
+        {
+            std::thread::spawn(move || miner.mine_waiting());
+        }
+    })?;
+    let crosscheck = CrossCheck::start(&chain, models.clone()).map_err(LaunchError::Thread)?.map(Arc::new);
     if let Some(path) = &config.import {
         let blocks = import::import_file(&chain, path)?;
         tracing::info!(blocks, head = %chain.head().hash, "imported");
     }
-    Ok(Parts { chain, pool, miner })
+    let accounts = if dev { dev_accounts() } else { Vec::new() };
+    let api = rpc::Api::new(chain, pool, miner, accounts, models, crosscheck);
+    let published = match (&config.models_dir, &api.miner) {
+        (Some(dir), Some(miner)) => publish::publish_directory(&api, miner, dir)?,
+        (Some(_), None) => return Err(LaunchError::ModelsNeedDev),
+        (None, _) => Vec::new(),
+    };
+    Ok(Parts { api, published })
 }
 
 async fn mine_every(miner: Arc<DevMiner>, every: Duration) {

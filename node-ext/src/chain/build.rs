@@ -5,6 +5,7 @@ use super::{
     execute::{BlockContext, ExecuteError, Execution, TransactionFeed, execute_block},
 };
 use crate::{
+    inference::BlockInferences,
     primitives::Body,
     storage::{BlockState, StoredBlock},
 };
@@ -43,6 +44,7 @@ pub struct BuiltBlock {
     /// The block.
     pub block: StoredBlock,
     pub(crate) state: BlockState,
+    pub(crate) inferences: BlockInferences,
 }
 
 impl Chain {
@@ -149,14 +151,16 @@ impl Chain {
             Some(patch) => Some(serde_json::to_vec(patch).map_err(|e| ChainError::invalid(parent_hash, e))?),
             None => None,
         };
+        let inferences = BlockInferences::new(execution.inferences, &body);
         Ok(BuiltBlock {
             block: StoredBlock { hash: header.hash_slow(), header, body, senders, receipts: execution.receipts },
             state: BlockState {
                 nodes: update.nodes,
                 codes: super::new_codes(&execution.bundle),
                 patch,
-                inferences: execution.inferences.to_json(),
+                inferences: inferences.to_json(),
             },
+            inferences,
         })
     }
 }

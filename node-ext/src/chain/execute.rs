@@ -2,7 +2,7 @@
 
 use super::spec::ChainSpec;
 use crate::{
-    evm::{BlockInferences, EvmSource},
+    evm::EvmSource,
     primitives::{Receipt, RecoveredTransaction},
     storage::{StateReader, StorageError},
 };
@@ -17,6 +17,7 @@ use alloy_evm::{
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::state::StateOverride;
+use lockstep_precompile::InferenceRecord;
 use revm::database::{BundleState, State, states::bundle_state::BundleRetention};
 use std::{borrow::Cow, sync::Arc};
 
@@ -53,7 +54,8 @@ pub(crate) struct Execution {
     pub(crate) gas_used: u64,
     pub(crate) blob_gas_used: u64,
     pub(crate) bundle: BundleState,
-    pub(crate) inferences: BlockInferences,
+    /// Successful inferences with the index of their transaction, in order of execution.
+    pub(crate) inferences: Vec<(usize, InferenceRecord)>,
 }
 
 /// Why a block could not be executed.

@@ -13,6 +13,7 @@ use alloy_genesis::{ChainConfig, Genesis, GenesisAccount};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B64, B256, Bytes, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
+use lockstep_precompile::registry::{SLOT_CAPS, caps_word};
 use revm::{
     database::{AccountStatus, BundleAccount, BundleState, states::StorageSlot},
     state::AccountInfo,
@@ -25,8 +26,6 @@ pub const DEV_CHAIN_ID: u64 = 1212;
 pub const DEV_GAS_LIMIT: u64 = 60_000_000;
 
 const PREDEPLOYS: &str = include_str!("../../../contracts/predeploys.json");
-/// Slot of the registry that holds its caps (docs/spec.md, section 8).
-const CAPS_SLOT: u8 = 3;
 
 /// Why a genesis is refused.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +47,11 @@ pub enum GenesisError {
     )]
     UnknownFork,
     /// `config.lockstep` is not understood.
-    #[error("config.lockstep of the genesis: {0}")]
-    Lockstep(String),
+    #[error(transparent)]
+    Lockstep(#[from] lockstep_precompile::ConfigError),
+    /// This binary was built wrong.
+    #[error("contracts/predeploys.json names other addresses than the precompile crate; build again from a clean tree")]
+    Build,
     /// A predeploy is not the one this binary knows.
     #[error(
         "the genesis has other code at {address} than this binary's {name} (code hash {found}, expected {expected}); take `alloc` from `lockstep genesis` of this version"
@@ -99,7 +101,7 @@ impl Predeploys {
         }
         let file: Two = serde_json::from_str(PREDEPLOYS)?;
         if file.registry.address != REGISTRY_ADDRESS || file.twin_marker.address != PRECOMPILE_ADDRESS {
-            return Err(GenesisError::Lockstep("contracts/predeploys.json names other addresses".into()));
+            return Err(GenesisError::Build);
         }
         Ok(Self { registry: file.registry.code, marker: file.twin_marker.code })
     }
@@ -115,8 +117,8 @@ pub fn read_genesis(path: &Path) -> Result<Genesis, GenesisError> {
 /// The genesis of `lockstep node --dev`: Osaka from the first block, ten funded accounts, the registry.
 pub fn dev_genesis() -> Result<Genesis, GenesisError> {
     let mut genesis = plain_dev_genesis();
-    let config = serde_json::json!({});
-    genesis.config.extra_fields.insert("lockstep".into(), config);
+    let config = serde_json::to_value(lockstep_precompile::LockstepConfig::default())?;
+    genesis.config.extra_fields.insert(lockstep_precompile::config::KEY.into(), config);
     add_lockstep_predeploys(&mut genesis)?;
     Ok(genesis)
 }
@@ -180,7 +182,7 @@ pub fn add_lockstep_predeploys(genesis: &mut Genesis) -> Result<(), GenesisError
         GenesisAccount {
             nonce: Some(1),
             code: Some(code.registry),
-            storage: Some([(B256::with_last_byte(CAPS_SLOT), caps)].into()),
+            storage: Some([(B256::from(SLOT_CAPS), caps)].into()),
             ..Default::default()
         },
     );
@@ -190,10 +192,10 @@ pub fn add_lockstep_predeploys(genesis: &mut Genesis) -> Result<(), GenesisError
     Ok(())
 }
 
-/// Slot 3 of the registry: `uint32 maxActiveModels`, `uint64 maxActiveWeightBytes`, from the lowest bits.
+/// The registry's caps, as genesis sets them.
 fn registry_caps(spec: &ChainSpec) -> B256 {
-    let (models, bytes) = crate::evm::active_caps(spec.lockstep.as_deref());
-    B256::from(U256::from(models) | (U256::from(bytes) << 32))
+    let limits = spec.lockstep.as_deref().map(|config| config.limits).unwrap_or_default();
+    caps_word(limits.max_active_models, limits.max_active_weight_bytes).into()
 }
 
 /// Refuses a genesis whose predeploys this binary does not know (docs/spec.md, GEN-2).
@@ -215,7 +217,7 @@ pub(crate) fn check_predeploys(spec: &ChainSpec) -> Result<(), GenesisError> {
     let registry = alloc.get(&REGISTRY_ADDRESS);
     let caps = registry
         .and_then(|a| a.storage.as_ref())
-        .and_then(|s| s.get(&B256::with_last_byte(CAPS_SLOT)).copied())
+        .and_then(|s| s.get(&B256::from(SLOT_CAPS)).copied())
         .unwrap_or_default();
     if registry.and_then(|a| a.nonce) != Some(1) || caps != registry_caps(spec) {
         return Err(GenesisError::Registry(REGISTRY_ADDRESS));

@@ -29,13 +29,20 @@ pub use spec::ChainSpec;
 
 use crate::{
     evm::EvmSource,
+    inference::BlockInferences,
     storage::{CanonicalChange, StateReader, StorageError, Store, StoredBlock},
 };
 use alloy_consensus::Header;
 use alloy_genesis::Genesis;
 use alloy_primitives::{B256, Bytes};
 use revm::database::BundleState;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+/// Blocks whose inferences wait in memory for the cross-check.
+const RECENT_BLOCKS: usize = 64;
 
 /// Told of every move of the canonical chain, in order, before the next move starts.
 pub trait ChainListener: Send + Sync {
@@ -61,6 +68,7 @@ pub struct Chain {
     genesis: B256,
     moving: Mutex<()>,
     listeners: RwLock<Vec<Arc<dyn ChainListener>>>,
+    recent: Mutex<VecDeque<(B256, BlockInferences)>>,
 }
 
 impl std::fmt::Debug for Chain {
@@ -96,6 +104,7 @@ impl Chain {
             genesis: block.hash,
             moving: Mutex::new(()),
             listeners: RwLock::default(),
+            recent: Mutex::default(),
         })
     }
 
@@ -147,6 +156,7 @@ impl Chain {
     pub fn adopt(&self, built: BuiltBlock) -> Result<StoredBlock, ChainError> {
         let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let change = self.store.insert_block(&built.block, &built.state, true)?;
+        self.remember(built.block.hash, built.inferences);
         self.moved(Head { hash: built.block.hash, header: Arc::new(built.block.header.clone()) }, &change);
         Ok(built.block)
     }
@@ -177,6 +187,24 @@ impl Chain {
             return Err(ChainError::UnknownBlock(hash));
         }
         Ok(self.store.set_finalised(hash)?)
+    }
+
+    /// The inferences of a block executed recently, with their inputs; for whoever checks them.
+    pub(crate) fn take_inferences(&self, block: B256) -> Option<BlockInferences> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = recent.iter().position(|(hash, _)| *hash == block)?;
+        recent.remove(index).map(|(_, inferences)| inferences)
+    }
+
+    fn remember(&self, block: B256, inferences: BlockInferences) {
+        if inferences.is_empty() {
+            return;
+        }
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= RECENT_BLOCKS {
+            recent.pop_front();
+        }
+        recent.push_back((block, inferences));
     }
 
     fn moved(&self, head: Head, change: &CanonicalChange) {

@@ -27,13 +27,7 @@ impl ChainSpec {
         if config.amsterdam_time.is_some() || config.bogota_time.is_some() {
             return Err(GenesisError::UnknownFork);
         }
-        let lockstep = match config.extra_fields.get("lockstep") {
-            None => None,
-            Some(value) => Some(Arc::new(
-                serde_json::from_value::<LockstepConfig>(value.clone())
-                    .map_err(|e| GenesisError::Lockstep(e.to_string()))?,
-            )),
-        };
+        let lockstep = LockstepConfig::from_genesis_extra(&config.extra_fields)?.map(Arc::new);
         Ok(Self { chain_id: config.chain_id, lockstep, blobs: config.blob_schedule_blob_params(), genesis })
     }
 

@@ -6,6 +6,7 @@ use super::{
     execute::{BlockContext, TransactionFeed, execute_block},
 };
 use crate::{
+    inference::BlockInferences,
     primitives::{Block, RecoveredTransaction},
     storage::{BlockState, StoredBlock},
 };
@@ -83,15 +84,17 @@ impl Chain {
         let update = state.into_trie_update(&execution.bundle)?;
         expect(hash, "state root", header.state_root, update.root)?;
 
+        let inferences = BlockInferences::new(execution.inferences, &block.body);
         let state = BlockState {
             nodes: update.nodes,
             codes: super::new_codes(&execution.bundle),
             patch: None,
-            inferences: execution.inferences.to_json(),
+            inferences: inferences.to_json(),
         };
         let Block { header, body } = block;
         let stored = StoredBlock { hash, header, body, senders, receipts: execution.receipts };
         self.store().insert_block(&stored, &state, false)?;
+        self.remember(hash, inferences);
         Ok(hash)
     }
 

@@ -114,6 +114,22 @@ impl DevMiner {
         }
     }
 
+    /// With automine, makes a block of what waits: called when parked transactions may run again.
+    pub(crate) fn mine_waiting(&self) {
+        if !self.automine() {
+            return;
+        }
+        let _mining = self.mining.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = self
+            .pool
+            .executable(&self.chain)
+            .map_err(MineError::from)
+            .and_then(|waiting| if waiting.is_empty() { Ok(()) } else { self.mine_locked(None).map(drop) });
+        if let Err(error) = done {
+            tracing::error!(%error, "no block");
+        }
+    }
+
     /// Remembers the head; returns the snapshot's number.
     pub fn snapshot(&self) -> u64 {
         let mut snapshots = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);

@@ -134,11 +134,13 @@ impl Pool {
         }
     }
 
-    /// Lets parked transactions be tried again.
-    pub(crate) fn unpark(&self) {
-        for queue in self.lock().senders.values_mut() {
-            queue.values_mut().for_each(|entry| entry.parked = None);
+    /// Lets parked transactions be tried again; whether there were any.
+    pub(crate) fn unpark(&self) -> bool {
+        let mut any = false;
+        for entry in self.lock().senders.values_mut().flat_map(BTreeMap::values_mut) {
+            any |= entry.parked.take().is_some();
         }
+        any
     }
 
     /// Removes one transaction.

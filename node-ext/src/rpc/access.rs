@@ -3,6 +3,8 @@
 use super::error::{IntoRpc, NOT_FOUND, RpcResult, error};
 use crate::{
     chain::{BuildAttributes, Chain},
+    crosscheck::{CrossCheck, Faults},
+    evm::Models,
     miner::DevMiner,
     pool::Pool,
     storage::{StateReader, StoredBlock},
@@ -25,6 +27,12 @@ pub struct Api {
     pub miner: Option<Arc<DevMiner>>,
     /// The accounts that this node signs for: the dev accounts, or none.
     pub accounts: BTreeMap<Address, PrivateKeySigner>,
+    /// The models in memory.
+    pub models: Models,
+    /// The cross-check, on a chain with inference.
+    pub crosscheck: Option<Arc<CrossCheck>>,
+    /// Faults injected on purpose (dev).
+    pub faults: Arc<Faults>,
     pub(crate) filters: super::filters::Filters,
 }
 
@@ -43,9 +51,12 @@ impl Api {
         pool: Arc<Pool>,
         miner: Option<Arc<DevMiner>>,
         accounts: Vec<PrivateKeySigner>,
+        models: Models,
+        crosscheck: Option<Arc<CrossCheck>>,
     ) -> Self {
         let accounts = accounts.into_iter().map(|signer| (signer.address(), signer)).collect();
-        Self { chain, pool, miner, accounts, filters: Default::default() }
+        let faults = Arc::new(Faults::new(models.clone()));
+        Self { chain, pool, miner, accounts, models, crosscheck, faults, filters: Default::default() }
     }
 
     /// The hash of a canonical block, or of any known block named by its hash.
@@ -110,5 +121,22 @@ impl Api {
                 }
             }
         }
+    }
+}
+
+/// Calls by the node itself.
+impl Api {
+    /// What `eth_call` answers.
+    pub(crate) fn call_latest(
+        &self,
+        request: alloy_rpc_types_eth::TransactionRequest,
+    ) -> RpcResult<alloy_primitives::Bytes> {
+        super::call::output(super::call::Call::prepare(self, request, None, None, None)?.run(self)?)
+    }
+
+    /// What `eth_estimateGas` answers.
+    pub(crate) fn estimate_latest(&self, request: alloy_rpc_types_eth::TransactionRequest) -> RpcResult<u64> {
+        let mut call = super::call::Call::prepare(self, request, Some(BlockId::pending()), None, None)?;
+        super::estimate::estimate_default(self, &mut call)
     }
 }

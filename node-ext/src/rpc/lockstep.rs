@@ -1,14 +1,19 @@
 //! `lockstep_*`: models, inferences, findings.
 
 use super::{
-    Methods,
-    error::{IntoRpc, internal},
+    Api, Methods,
+    error::{IntoRpc, RpcResult, internal, invalid_params},
 };
+use crate::models::{ModelError, model_record, registered_models};
 use alloy_eips::BlockId;
+use alloy_primitives::{B256, U64};
+use lockstep_precompile::registry::Status;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(super) fn add(methods: &mut Methods) {
+pub(super) fn add(methods: &mut Methods, dev: bool) {
     methods
+        .add("lockstep_models", |api, args| models(api, args.opt()?))
         .add("lockstep_inferences", |api, args| {
             let block = api.locate(args.opt::<BlockId>()?)?;
             match api.chain.store().inferences(block.hash).rpc()? {
@@ -22,5 +27,80 @@ pub(super) fn add(methods: &mut Methods) {
                 .iter()
                 .map(|json| serde_json::from_slice::<Value>(json).map_err(internal))
                 .collect::<Result<Vec<_>, _>>()
-        });
+        })
+        .add("lockstep_crossCheck", |api, _| Ok(api.crosscheck.as_ref().map(|check| check.coverage())));
+    if dev {
+        methods
+            .add("lockstep_injectFault", |api, args| {
+                let fault: Fault = args.next()?;
+                api.faults.inject(fault.model_id, fault.tensor, fault.bit).map_err(invalid_params)
+            })
+            .add("lockstep_removeFault", |api, args| {
+                let which: Which = args.next()?;
+                let id = match which {
+                    Which::Id(id) | Which::Object { model_id: id } => id,
+                };
+                api.faults.remove(id).map_err(invalid_params)?;
+                Ok(true)
+            });
+    }
+}
+
+/// Which bit of which weight to flip in the copy of the model that answers calls.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Fault {
+    model_id: B256,
+    #[serde(default)]
+    tensor: usize,
+    #[serde(default)]
+    bit: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Which {
+    Id(B256),
+    Object { model_id: B256 },
+}
+
+/// A model of the chain, and whether this node can answer calls of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ModelStatus {
+    model_id: B256,
+    status: &'static str,
+    activation_block: U64,
+    ls1_version: U64,
+    graph_length: U64,
+    weights_length: U64,
+    graph_hash: B256,
+    weights_root: B256,
+    resident: bool,
+}
+
+fn models(api: &Api, block: Option<BlockId>) -> RpcResult<Vec<ModelStatus>> {
+    let located = api.locate(block)?;
+    let state = api.state(Some(located.hash.into()))?;
+    let one = |id: B256| -> Result<ModelStatus, ModelError> {
+        let record = model_record(&state, id)?;
+        let word = record.word;
+        Ok(ModelStatus {
+            model_id: id,
+            status: match word.status {
+                Status::Unknown => "unknown",
+                Status::Registered => "registered",
+                Status::Activated if word.is_active(located.header.number) => "active",
+                Status::Activated => "activated",
+            },
+            activation_block: U64::from(word.activation_block),
+            ls1_version: U64::from(word.ls1_version),
+            graph_length: U64::from(word.graph_length),
+            weights_length: U64::from(word.weights_length),
+            graph_hash: record.graph_hash,
+            weights_root: record.weights_root,
+            resident: api.models.contains(&id),
+        })
+    };
+    registered_models(&state).and_then(|ids| ids.into_iter().map(one).collect()).map_err(internal)
 }

@@ -148,7 +148,7 @@ fn methods(api: Api) -> Result<RpcModule<Api>, RegisterMethodError> {
     logs::add(&mut methods);
     filters::add(&mut methods);
     debug::add(&mut methods);
-    lockstep::add(&mut methods);
+    lockstep::add(&mut methods, dev);
     if dev {
         devnet::add(&mut methods);
     }

@@ -1,0 +1,102 @@
+//! Faults on purpose: proof, on a dev chain, that the cross-check notices.
+
+use super::finding::show;
+use crate::evm::Models;
+use alloy_primitives::B256;
+use lockstep_engine::LoadedModel;
+use lockstep_precompile::{ModelFault, ModelStore};
+use serde::Serialize;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Why a fault was not injected or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    /// The models in memory do not give the model.
+    #[error(transparent)]
+    Model(#[from] ModelFault),
+    /// The model has no such bit.
+    #[error("model {model} has no bit {bit} in constant {tensor}; its constants have {sizes:?} bits")]
+    NoSuchBit {
+        /// The model.
+        model: B256,
+        /// The constant asked for.
+        tensor: usize,
+        /// The bit asked for.
+        bit: usize,
+        /// Bits of each constant.
+        sizes: Vec<usize>,
+    },
+    /// There is nothing to remove.
+    #[error("no fault was injected into model {0}")]
+    None(B256),
+}
+
+/// What a fault changed.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Injected {
+    /// The model.
+    pub model_id: B256,
+    /// Position of the constant.
+    pub tensor: usize,
+    /// Position of the element in it.
+    pub element: usize,
+    /// Its type.
+    pub dtype: &'static str,
+    /// Its value before.
+    pub before: String,
+    /// Its value now, in the copy that the fast path reads.
+    pub after: String,
+}
+
+/// The faults injected so far.
+#[derive(Debug)]
+pub struct Faults {
+    models: Models,
+    sound: Mutex<HashMap<B256, Arc<LoadedModel>>>,
+}
+
+impl Faults {
+    /// For these models.
+    pub fn new(models: Models) -> Self {
+        Self { models, sound: Mutex::default() }
+    }
+
+    /// Flips one bit of a weight in the copy that answers calls. The reference keeps the verified weights.
+    pub fn inject(&self, id: B256, tensor: usize, bit: usize) -> Result<Injected, FaultError> {
+        let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        // A second fault replaces the first.
+        let original = match sound.get(&id) {
+            Some(original) => original.clone(),
+            None => self.models.get(&id)?,
+        };
+        let constant = original.constants().get(tensor);
+        let (Some(constant), Some(faulty)) = (constant, original.with_flipped_bit(tensor, bit)) else {
+            let sizes = original.constants().iter().map(|c| c.to_le_bytes().len() * 8).collect();
+            return Err(FaultError::NoSuchBit { model: id, tensor, bit, sizes });
+        };
+        let size = constant.dtype().size();
+        let element = bit / 8 / size;
+        let mut bytes = constant.to_le_bytes()[element * size..][..size].to_vec();
+        let before = show(constant.dtype(), &bytes);
+        bytes[bit / 8 % size] ^= 1 << (bit % 8);
+        let after = show(constant.dtype(), &bytes);
+        let dtype = constant.dtype().name();
+        self.models.insert_as(id, Arc::new(faulty))?;
+        sound.insert(id, original);
+        tracing::warn!(model = %id, tensor, element, before, after, "fault injected");
+        Ok(Injected { model_id: id, tensor, element, dtype, before, after })
+    }
+
+    /// Puts the sound model back.
+    pub fn remove(&self, id: B256) -> Result<(), FaultError> {
+        let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        let original = sound.remove(&id).ok_or(FaultError::None(id))?;
+        self.models.insert_as(id, original)?;
+        tracing::warn!(model = %id, "fault removed");
+        Ok(())
+    }
+}

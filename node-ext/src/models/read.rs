@@ -1,0 +1,91 @@
+//! Reading a model from the chain's state.
+
+use crate::{
+    evm::REGISTRY_ADDRESS,
+    storage::{StateReader, StorageError},
+};
+use alloy_primitives::{Address, B256};
+use lockstep_precompile::{
+    ModelFault,
+    registry::{CHUNK_PREFIX, Reader, Record},
+};
+
+/// Why a model is not in memory.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The registry has no such model.
+    #[error("model {0} is not registered on this chain")]
+    Unknown(B256),
+    /// A contract that the record names is not a chunk.
+    #[error("model {id}: {chunk} is not a chunk; the registry's record is damaged")]
+    NotAChunk {
+        /// The model.
+        id: B256,
+        /// The contract.
+        chunk: Address,
+    },
+    /// The content has another name.
+    #[error("the content stored for model {id} is model {found}; the data directory is damaged: restore a backup")]
+    OtherContent {
+        /// The name asked for.
+        id: B256,
+        /// The name of the content.
+        found: B256,
+    },
+    /// The engine refuses the model.
+    #[error(transparent)]
+    Engine(lockstep_engine::Error),
+    /// The models in memory are broken.
+    #[error(transparent)]
+    Resident(#[from] ModelFault),
+    /// The data directory failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A model as it lies on the chain.
+#[derive(Debug, Clone)]
+pub struct StoredModel {
+    /// Its name.
+    pub id: B256,
+    /// The graph section.
+    pub graph: Vec<u8>,
+    /// The weights section.
+    pub weights: Vec<u8>,
+}
+
+/// A model's record.
+pub(crate) fn record(state: &StateReader, id: B256) -> Result<Record, ModelError> {
+    Reader(|slot| state.slot(REGISTRY_ADDRESS, slot)).record(&id)?.ok_or(ModelError::Unknown(id))
+}
+
+/// The names of all activated models, in order of activation.
+pub fn active_models(state: &StateReader) -> Result<Vec<B256>, ModelError> {
+    let mut reader = Reader(|slot| state.slot(REGISTRY_ADDRESS, slot));
+    let count = reader.activated_count()?;
+    (0..count).map(|index| Ok(reader.activated_at(index)?)).collect()
+}
+
+/// The names of all registered models, in order of registration.
+pub(crate) fn registered_models(state: &StateReader) -> Result<Vec<B256>, ModelError> {
+    let mut reader = Reader(|slot| state.slot(REGISTRY_ADDRESS, slot));
+    let count = reader.registered_count()?;
+    (0..count).map(|index| Ok(reader.registered_at(index)?)).collect()
+}
+
+/// Reads graph and weights of a model from the code of its chunks.
+pub fn read_model(state: &StateReader, id: B256) -> Result<StoredModel, ModelError> {
+    let record = record(state, id)?;
+    let join = |chunks: &[Address]| {
+        let mut data = Vec::new();
+        for chunk in chunks {
+            let code = state.code(*chunk)?;
+            match code.split_first() {
+                Some((&CHUNK_PREFIX, rest)) => data.extend_from_slice(rest),
+                _ => return Err(ModelError::NotAChunk { id, chunk: *chunk }),
+            }
+        }
+        Ok(data)
+    };
+    Ok(StoredModel { id, graph: join(&record.graph_chunks)?, weights: join(&record.weight_chunks)? })
+}
