@@ -56,3 +56,71 @@ impl Operator for Expand {
         Ok(vec![Tensor { shape, data }])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tensor::{DType, Data};
+
+    fn infer(shape: &[u64], x: &[usize]) -> Result<Vec<TensorType>, String> {
+        let op = Expand { shape: shape.iter().map(|n| Dim::Known(*n)).collect() };
+        op.infer(&[Some(&TensorType::known(DType::U8, x))], &Bindings::SYMBOLIC).map_err(|e| e.0)
+    }
+
+    fn run(shape: &[u64], x: &[usize]) -> Vec<u8> {
+        let op = Expand { shape: shape.iter().map(|n| Dim::Known(*n)).collect() };
+        let n = x.iter().product::<usize>() as u8;
+        let t = Tensor::new(x.to_vec(), Data::U8((0..n).collect())).unwrap();
+        match op.reference(&[Some(&t)], &infer(shape, x).unwrap()).unwrap().remove(0).data {
+            Data::U8(v) => v,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn repeats_axes_of_length_one() {
+        assert_eq!(run(&[2, 3], &[3]), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(run(&[2, 3], &[2, 1]), [0, 0, 0, 1, 1, 1]);
+        assert_eq!(run(&[2], &[]), [0, 0]);
+        assert_eq!(run(&[0, 3], &[1, 3]), [0u8; 0]);
+    }
+
+    #[test]
+    fn refusals_say_what_came() {
+        assert_eq!(infer(&[4], &[3]).unwrap_err(), "axis 0 of the operand against the shape: 3 and 4 differ");
+        assert!(infer(&[1], &[3]).is_err(), "the shape is the result's");
+        assert_eq!(infer(&[3], &[1, 3]).unwrap_err(), "rank 2 or more expected in the shape, 1 came");
+        assert_eq!(infer(&[1; 9], &[1]).unwrap_err(), "rank 9, the limit is 8");
+    }
+
+    #[test]
+    fn symbols_bind_in_the_call() {
+        let op = Expand { shape: vec![Dim::symbol(0), Dim::Known(2)] };
+        let x = TensorType::known(DType::F32, &[1, 2]);
+        assert_eq!(op.infer(&[Some(&x)], &Bindings::SYMBOLIC).unwrap()[0].shape, op.shape);
+        let call = op.infer(&[Some(&x)], &Bindings::of(&[Some(5)])).unwrap();
+        assert_eq!(call, [TensorType::known(DType::F32, &[5, 2])]);
+        assert!(op.infer(&[Some(&x)], &Bindings::of(&[None])).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_index_arithmetic(a in 1u64..4, b in 1u64..4, c in 1u64..4, ones in any::<[bool; 3]>()) {
+            let shape = [a, b, c];
+            let x: Vec<usize> = (0..3).map(|i| if ones[i] { 1 } else { shape[i] as usize }).collect();
+            let mut want = Vec::new();
+            for i in 0..a as usize {
+                for j in 0..b as usize {
+                    for k in 0..c as usize {
+                        let at = [i, j, k];
+                        let p: Vec<usize> = (0..3).map(|d| if ones[d] { 0 } else { at[d] }).collect();
+                        want.push(((p[0] * x[1] + p[1]) * x[2] + p[2]) as u8);
+                    }
+                }
+            }
+            prop_assert_eq!(run(&shape, &x), want);
+        }
+    }
+}

@@ -282,3 +282,158 @@ macro_rules! integer {
 }
 
 integer!(on_i32: i32, on_i64: i64);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::float::s2;
+
+    fn reduce(kind: ReduceKind, axes: &[u8], shape: &[usize], data: Data) -> Result<Tensor, ValueFault> {
+        let op = Reduce { kind, axes: axes.to_vec(), keep_dims: false };
+        let x = Tensor::new(shape.to_vec(), data).unwrap();
+        let out = op.infer(&[Some(&x.ty())], &Bindings::SYMBOLIC).unwrap();
+        Ok(op.reference(&[Some(&x)], &out)?.remove(0))
+    }
+
+    fn on_row(kind: ReduceKind, x: &[f32]) -> f32 {
+        let y = reduce(kind, &[0], &[x.len()], Data::F32(x.to_vec())).unwrap();
+        assert!(y.shape.is_empty());
+        y.as_f32().unwrap()[0]
+    }
+
+    fn on_i64s(kind: ReduceKind, x: &[i64]) -> Result<i64, ValueFault> {
+        Ok(reduce(kind, &[0], &[x.len()], Data::I64(x.to_vec()))?.as_i64().unwrap()[0])
+    }
+
+    #[test]
+    fn values_by_hand() {
+        use ReduceKind::*;
+        let wants = [(Sum, 2.5), (Mean, 0.625), (Max, 3.0), (Min, -2.0), (Prod, -3.0), (L1, 6.5), (SumSquare, 14.25)];
+        for (kind, want) in wants {
+            assert_eq!(on_row(kind, &[1.0, -2.0, 3.0, 0.5]), want, "{kind:?}");
+        }
+        assert_eq!(on_row(L2, &[3.0, -4.0]), 5.0);
+        assert_eq!(on_row(LogSum, &[0.25, 0.75]), 0.0);
+        assert_eq!(on_row(LogSumExp, &[1000.0, 1000.0]), 1000.0 + std::f32::consts::LN_2);
+    }
+
+    #[test]
+    fn of_nothing_as_onnx_says() {
+        use ReduceKind::*;
+        let inf = f32::INFINITY;
+        let wants = [(Sum, 0.0), (Max, -inf), (Min, inf), (Prod, 1.0), (L1, 0.0), (L2, 0.0), (SumSquare, 0.0)];
+        for (kind, want) in wants.into_iter().chain([(LogSum, -inf), (LogSumExp, -inf)]) {
+            assert_eq!(on_row(kind, &[]), want, "{kind:?}");
+        }
+        assert!(on_row(Mean, &[]).is_nan());
+        assert_eq!(on_i64s(Max, &[]), Ok(i64::MIN));
+        assert_eq!(on_i64s(Min, &[]), Ok(i64::MAX));
+        assert_eq!(on_i64s(Mean, &[]), Err(ValueFault::DivisionByZero));
+        let bools = |kind| reduce(kind, &[0], &[0], Data::Bool(vec![])).unwrap().data;
+        assert_eq!((bools(Max), bools(Min)), (Data::Bool(vec![false]), Data::Bool(vec![true])));
+    }
+
+    #[test]
+    fn nan_wins_and_the_first_zero_stays() {
+        for kind in ReduceKind::ALL {
+            assert!(on_row(*kind, &[1.0, f32::NAN, 2.0]).is_nan(), "{kind:?}");
+        }
+        for kind in [ReduceKind::Max, ReduceKind::Min] {
+            assert_eq!(on_row(kind, &[-0.0, 0.0]).to_bits(), 0x8000_0000);
+            assert_eq!(on_row(kind, &[0.0, -0.0]).to_bits(), 0);
+        }
+    }
+
+    #[test]
+    fn log_sum_exp_of_infinities() {
+        let (inf, kind) = (f32::INFINITY, ReduceKind::LogSumExp);
+        assert_eq!(on_row(kind, &[-inf, -inf]), -inf);
+        assert_eq!(on_row(kind, &[-inf, 2.0]), 2.0);
+        assert_eq!(on_row(kind, &[inf, 2.0]), inf);
+        assert_eq!(on_row(kind, &[inf, -inf]), inf);
+    }
+
+    #[test]
+    fn integers_wrap_and_the_mean_truncates() {
+        use ReduceKind::*;
+        assert_eq!(on_i64s(Sum, &[i64::MAX, 1]), Ok(i64::MIN));
+        assert_eq!(on_i64s(Prod, &[i64::MAX, 2]), Ok(-2));
+        assert_eq!(on_i64s(L1, &[i64::MIN]), Ok(i64::MIN));
+        assert_eq!(on_i64s(SumSquare, &[-3, 4]), Ok(25));
+        assert_eq!(on_i64s(Mean, &[-3, -4]), Ok(-3));
+        assert_eq!(on_i64s(Mean, &[3, 4]), Ok(3));
+        let bytes = |kind| reduce(kind, &[0], &[3], Data::I8(vec![-5, 7, 0])).unwrap().data;
+        assert_eq!((bytes(Max), bytes(Min)), (Data::I8(vec![7]), Data::I8(vec![-5])));
+        let bools = |kind| reduce(kind, &[1], &[2, 2], Data::Bool(vec![true, false, true, true])).unwrap().data;
+        assert_eq!((bools(Max), bools(Min)), (Data::Bool(vec![true, true]), Data::Bool(vec![false, true])));
+    }
+
+    #[test]
+    fn squares_round_before_they_add() {
+        // (1 + 2^-12)^2 = 1 + 2^-11 + 2^-24 is a tie: the square rounds to 1 + 2^-11, a fused sum with 2^-11 would not.
+        let x = 1.0 + 2f32.powi(-12);
+        assert_eq!(on_row(ReduceKind::SumSquare, &[x]), 1.0 + 2f32.powi(-11));
+    }
+
+    #[test]
+    fn refusals_say_what_came() {
+        let infer = |kind, axes: &[u8], t| {
+            let op = Reduce { kind, axes: axes.to_vec(), keep_dims: true };
+            op.infer(&[Some(&TensorType::known(t, &[2, 3]))], &Bindings::SYMBOLIC).map_err(|e| e.0)
+        };
+        assert_eq!(infer(ReduceKind::Sum, &[1], DType::U8).unwrap_err(), "does not take u8");
+        for axes in [&[][..], &[2], &[1, 0], &[1, 1]] {
+            let e = infer(ReduceKind::Sum, axes, DType::F32).unwrap_err();
+            assert_eq!(e, format!("one or more ascending axes below 2 expected, {axes:?} came"));
+        }
+        let kept = infer(ReduceKind::Sum, &[1], DType::F32).unwrap();
+        assert_eq!(kept, [TensorType::known(DType::F32, &[2, 1])]);
+    }
+
+    #[test]
+    fn symbolic_axes_are_kept_and_dropped() {
+        let x = TensorType::new(DType::F32, vec![Dim::symbol(0), Dim::Known(3), Dim::symbol(1)]);
+        let op = Reduce { kind: ReduceKind::Mean, axes: vec![1, 2], keep_dims: false };
+        assert_eq!(op.infer(&[Some(&x)], &Bindings::SYMBOLIC).unwrap()[0].shape, [Dim::symbol(0)]);
+    }
+
+    #[test]
+    fn work_counts_every_pass() {
+        let x = TensorType::known(DType::F32, &[5, 100]);
+        let op = Reduce { kind: ReduceKind::LogSumExp, axes: vec![1], keep_dims: false };
+        let work = op.work(&[Some(&x)], &op.infer(&[Some(&x)], &Bindings::SYMBOLIC).unwrap());
+        assert_eq!((work.get(Unit::Element), work.get(Unit::Elementary)), (1580, 505));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_loop_over_all_positions(
+            shape in proptest::collection::vec(1usize..6, 3),
+            axes in proptest::sample::subsequence(vec![0u8, 1, 2], 1..=3),
+            kind in proptest::sample::select(vec![ReduceKind::Sum, ReduceKind::Prod, ReduceKind::Max, ReduceKind::L2]),
+            seed: u32,
+        ) {
+            let n = shape.iter().product::<usize>();
+            let value = |i: usize| ((seed ^ i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / 1e5 - 80.0;
+            let x: Vec<f32> = (0..n).map(value).collect();
+            // Groups in order of their kept coordinates, elements in row-major order.
+            let mut groups = std::collections::BTreeMap::<Vec<usize>, Vec<f32>>::new();
+            for (i, v) in x.iter().enumerate() {
+                let at = [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]];
+                let key = (0..3).filter(|a| !axes.contains(&(*a as u8))).map(|a| at[a]).collect();
+                groups.entry(key).or_default().push(*v);
+            }
+            let want: Vec<u32> = groups.into_values().map(|g| match kind {
+                ReduceKind::Sum => s2::sum_slice(&g),
+                ReduceKind::Prod => s2::product(g),
+                ReduceKind::L2 => s2::sum_slice_by(&g, |x| x * x).sqrt(),
+                _ => g.into_iter().fold(f32::NEG_INFINITY, f32::max),
+            }.to_bits()).collect();
+            let got = reduce(kind, &axes, &shape, Data::F32(x)).unwrap();
+            let got: Vec<u32> = got.as_f32().unwrap().iter().map(|v| v.to_bits()).collect();
+            prop_assert_eq!(got, want);
+        }
+    }
+}

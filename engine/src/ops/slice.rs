@@ -112,3 +112,81 @@ fn pick_axis<T: Copy>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tensor::{DType, Data};
+
+    fn slice(start: &[u64], step: &[i64], size: &[u64]) -> Slice {
+        let size = size.iter().map(|n| Dim::Known(*n)).collect();
+        Slice { start: start.to_vec(), step: step.to_vec(), size }
+    }
+
+    fn infer(op: &Slice, shape: &[usize]) -> Result<Vec<TensorType>, String> {
+        op.infer(&[Some(&TensorType::known(DType::I32, shape))], &Bindings::SYMBOLIC).map_err(|e| e.0)
+    }
+
+    fn run(op: &Slice, shape: &[usize]) -> Vec<i32> {
+        let n = shape.iter().product::<usize>() as i32;
+        let x = Tensor::new(shape.to_vec(), Data::I32((0..n).collect())).unwrap();
+        let y = op.reference(&[Some(&x)], &infer(op, shape).unwrap()).unwrap().remove(0);
+        match y.data {
+            Data::I32(v) => v,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn steps_forward_and_back() {
+        assert_eq!(run(&slice(&[1], &[3], &[3]), &[10]), [1, 4, 7]);
+        assert_eq!(run(&slice(&[9], &[-1], &[3]), &[10]), [9, 8, 7]);
+        assert_eq!(run(&slice(&[1, 2], &[1, -2], &[1, 2]), &[2, 3]), [5, 3]);
+        assert_eq!(run(&slice(&[], &[], &[]), &[]), [0]);
+        assert_eq!(run(&slice(&[99, 0], &[-7, 1], &[0, 3]), &[2, 3]), [0i32; 0]);
+        assert_eq!(run(&slice(&[1], &[i64::MIN], &[1]), &[2]), [1], "the step of one element is not walked");
+    }
+
+    #[test]
+    fn refusals_say_what_came() {
+        let refused = |op: &Slice| infer(op, &[4]).unwrap_err();
+        assert_eq!(refused(&slice(&[0], &[0], &[1])), "axis 0: the step is 0");
+        assert_eq!(
+            refused(&slice(&[1], &[2], &[3])),
+            "axis 0 has 4 elements; 3 from 1 in steps of 2 do not lie inside"
+        );
+        assert!(refused(&slice(&[1], &[-1], &[3])).contains("do not lie inside"));
+        assert!(refused(&slice(&[u64::MAX], &[i64::MAX], &[u64::MAX])).contains("do not lie inside"));
+        assert!(refused(&slice(&[0, 0], &[1], &[1])).contains("for 1 axes expected, [2, 1, 1] came"));
+    }
+
+    #[test]
+    fn symbolic_sizes_are_decided_by_the_call() {
+        let half = Dim::symbol(0).floor_div(2).unwrap();
+        let op = Slice { start: vec![0], step: vec![2], size: vec![half.clone()] };
+        let x = TensorType::new(DType::F32, vec![Dim::symbol(0)]);
+        assert_eq!(op.infer(&[Some(&x)], &Bindings::SYMBOLIC).unwrap()[0].shape, [half]);
+        let call = op.infer(&[Some(&TensorType::known(DType::F32, &[9]))], &Bindings::of(&[Some(9)])).unwrap();
+        assert_eq!(call[0].shape, [Dim::Known(4)]);
+        assert!(op.infer(&[Some(&TensorType::known(DType::F32, &[9]))], &Bindings::of(&[Some(12)])).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_index_arithmetic(
+            n in 1usize..12, m in 1usize..6, start in 0usize..12, size in 0usize..12, step in -4i64..5,
+        ) {
+            let op = slice(&[start as u64, 0], &[step, 1], &[size as u64, m as u64]);
+            let positions: Vec<i64> = (0..size as i64).map(|k| start as i64 + k * step).collect();
+            let valid = step != 0 && positions.iter().all(|p| (0..n as i64).contains(p));
+            prop_assert_eq!(infer(&op, &[n, m]).is_ok(), valid);
+            if valid {
+                let want: Vec<i32> =
+                    positions.iter().flat_map(|p| (0..m as i32).map(move |c| *p as i32 * m as i32 + c)).collect();
+                prop_assert_eq!(run(&op, &[n, m]), want);
+            }
+        }
+    }
+}
