@@ -1,11 +1,20 @@
 //! The fast path: kernels with the reference's bits, chosen by CPU feature only.
 //!
-//! A family without a kernel here runs its reference.
+//! A family without a kernel here runs its reference. Adding one: a file beside these with the family's
+//! kernel, an arm in [`run_at`], and, where constants are laid out at load, a variant of [`Prepared`]
+//! and an arm in [`prepare`].
 
+mod contraction;
+mod gemm;
+mod kernel;
+mod level;
+mod panels;
 #[cfg(test)]
 pub(crate) mod testing;
 mod threads;
 
+pub use level::Level;
+pub use panels::Panels;
 pub use threads::Threads;
 
 use crate::error::ValueFault;
@@ -17,6 +26,8 @@ use crate::tensor::{Tensor, TensorType};
 pub enum Prepared {
     /// Nothing to prepare.
     None,
+    /// The right side of a contraction.
+    Panels(Panels),
 }
 
 /// Why a kernel gave no result.
@@ -35,18 +46,49 @@ impl From<ValueFault> for Failure {
 }
 
 /// Lays out the constant operands of a node.
-pub fn prepare(_op: &Op, _constants: &[Option<&Tensor>]) -> Prepared {
-    Prepared::None
+pub fn prepare(op: &Op, constants: &[Option<&Tensor>]) -> Prepared {
+    let constant = |i: usize| constants.get(i).copied().flatten();
+    let panels = match op {
+        Op::MatMul(_) => constant(1).and_then(contraction::prepare_matmul),
+        Op::Gemm(g) => constant(1).and_then(|b| contraction::prepare_gemm(g, b)),
+        _ => None,
+    };
+    panels.map_or(Prepared::None, Prepared::Panels)
 }
 
 /// Runs one operator.
 pub fn run(
     op: &Op,
-    _prepared: &Prepared,
+    prepared: &Prepared,
     inputs: &[Option<&Tensor>],
     output: &TensorType,
-    _threads: &Threads,
+    threads: &Threads,
 ) -> Result<Tensor, Failure> {
-    let out = op.definition().reference(inputs, std::slice::from_ref(output))?;
-    out.into_iter().next().ok_or(Failure::Environment("an operator gave no result"))
+    run_at(Level::detect(), op, prepared, inputs, output, threads)
+}
+
+/// Runs one operator with the instructions of `level`; the bits are the same with any.
+pub fn run_at(
+    level: Level,
+    op: &Op,
+    prepared: &Prepared,
+    inputs: &[Option<&Tensor>],
+    output: &TensorType,
+    threads: &Threads,
+) -> Result<Tensor, Failure> {
+    let operand = |i: usize| inputs.get(i).copied().flatten();
+    let panels = match prepared {
+        Prepared::Panels(p) => Some(p),
+        Prepared::None => None,
+    };
+    match (op, operand(0), operand(1)) {
+        (Op::MatMul(m), Some(a), Some(b)) => contraction::matmul(m, level, panels, [a, b], output, threads),
+        (Op::Gemm(g), Some(a), Some(b)) => {
+            contraction::gemm_operator(g, level, panels, [a, b], operand(2), output, threads)
+        }
+        _ => {
+            let out = op.definition().reference(inputs, std::slice::from_ref(output))?;
+            out.into_iter().next().ok_or(Failure::Environment("an operator gave no result"))
+        }
+    }
 }

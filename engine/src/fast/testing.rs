@@ -98,3 +98,42 @@ pub(crate) fn any_list() -> impl proptest::strategy::Strategy<Value = Vec<u32>> 
     let item = prop_oneof![8 => 0u32..4, 1 => any::<u32>(), 1 => Just(u32::MAX)];
     proptest::collection::vec(item, 0..4)
 }
+
+/// One of some.
+pub(crate) fn pick<T: Clone>(rng: &mut ChaCha8Rng, items: &[T]) -> T {
+    items[rng.random_range(0..items.len())].clone()
+}
+
+/// Asserts that every level of this CPU, with 1 to 3 threads, with and without prepared constants (the operands from
+/// `constants` on), gives the reference's bits, and gives those.
+pub(crate) fn agree(op: &Op, inputs: &[&Tensor], constants: usize) -> Vec<u32> {
+    use crate::fast::{Failure, Level, Prepared, Threads, prepare, run_at};
+    let want = reference(op, inputs);
+    let operands: Vec<_> = inputs.iter().map(|t| Some(*t)).collect();
+    let known: Vec<_> = operands.iter().enumerate().map(|(i, t)| t.filter(|_| i >= constants)).collect();
+    for level in Level::available() {
+        for threads in 1..=3 {
+            for prepared in [Prepared::None, prepare(op, &known)] {
+                let got = run_at(level, op, &prepared, &operands, &want.ty(), &Threads::always(threads))
+                    .unwrap_or_else(|e: Failure| panic!("{e:?}"));
+                let place = || format!("{op:?} at {} on {threads} threads", level.name());
+                assert_eq!((&got.shape, got.dtype()), (&want.shape, want.dtype()), "{}", place());
+                if let Some(i) = (0..want.data.len()).find(|i| element(&got, *i) != element(&want, *i)) {
+                    panic!("{}, element {i}: {:x?}, not {:x?}", place(), element(&got, i), element(&want, i));
+                }
+            }
+        }
+    }
+    (0..want.data.len()).map(|i| element(&want, i) as u32).collect()
+}
+
+fn element(t: &Tensor, i: usize) -> i64 {
+    match &t.data {
+        Data::F32(v) => crate::float::canonical(v[i]).to_bits().into(),
+        Data::U8(v) => v[i].into(),
+        Data::I8(v) => v[i].into(),
+        Data::I32(v) => v[i].into(),
+        Data::I64(v) => v[i],
+        Data::Bool(v) => v[i].into(),
+    }
+}

@@ -4,12 +4,21 @@
 #[derive(Debug, Clone, Copy)]
 pub struct Threads {
     count: usize,
+    /// Work below which a thread is not worth its start.
+    grain: u64,
 }
 
 impl Threads {
     /// At least one, at most 64.
     pub fn new(count: usize) -> Self {
-        Self { count: count.clamp(1, 64) }
+        // Starting a thread takes some ten microseconds: half a million multiply-adds.
+        Self { count: count.clamp(1, 64), grain: 1 << 19 }
+    }
+
+    /// Threads however small the work is.
+    #[cfg(test)]
+    pub(crate) fn always(count: usize) -> Self {
+        Self { grain: 1, ..Self::new(count) }
     }
 
     /// The number.
@@ -26,9 +35,8 @@ impl Threads {
         work: u64,
         f: impl Fn(usize, &mut [T]) + Sync,
     ) -> Result<(), &'static str> {
-        const WORTH_A_THREAD: u64 = 1 << 19;
         let units = if unit == 0 { 0 } else { out.len() / unit };
-        let n = self.count.min(units).min((work / WORTH_A_THREAD) as usize);
+        let n = self.count.min(units).min(usize::try_from(work / self.grain).unwrap_or(usize::MAX));
         if n <= 1 || cfg!(target_family = "wasm") {
             f(0, out);
             return Ok(());

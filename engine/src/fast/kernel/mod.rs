@@ -1,0 +1,122 @@
+//! The innermost loop of S1: one block of k for a tile of rows times panels.
+//!
+//! Every level keeps one accumulator for each output and walks k upwards, so it rounds as the reference does;
+//! levels differ in how many outputs they hold in registers.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use super::level::{Kind, Level};
+use super::panels::LANES;
+
+/// Most rows that a tile of any level has.
+pub(crate) const MAX_ROWS: usize = 14;
+/// Most panels that a tile of any level has.
+pub(crate) const MAX_PANELS: usize = 4;
+
+/// Most rows of a tile.
+pub(crate) fn max_rows(level: Level) -> usize {
+    match level.kind() {
+        Kind::Portable => 4,
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => 6,
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => MAX_ROWS,
+    }
+}
+
+/// Most panels of a tile with so many rows: few rows leave registers for more panels, and hide the latency of the
+/// chains behind each other. A power of two.
+pub(crate) fn max_panels(level: Level, rows: usize) -> usize {
+    match (level.kind(), rows) {
+        (Kind::Portable, _) => 1,
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx2, 1) => 4,
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx2, 2) => 2,
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx2, _) => 1,
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx512, 1..=6) => MAX_PANELS,
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx512, _) => 2,
+    }
+}
+
+/// One tile of one block.
+pub(crate) struct Tile<'a> {
+    /// Rows, 1 to [`max_rows`].
+    pub(crate) rows: usize,
+    /// Panels, a power of two up to [`max_panels`].
+    pub(crate) panels: usize,
+    /// Length of the block.
+    pub(crate) length: usize,
+    /// Left side, `[k][rows]`.
+    pub(crate) a: &'a [f32],
+    /// Right side, `[panel][k][16]`.
+    pub(crate) b: &'a [f32],
+    /// Whether this is the first block: its sum is the total, later ones are added to it.
+    pub(crate) first: bool,
+}
+
+/// Computes a tile into the rows of `out`, which are `stride` apart.
+pub(crate) fn tile(level: Level, t: &Tile<'_>, out: &mut [f32], stride: usize) {
+    // What the kernels' unsafe code relies on; sums cannot overflow, since slices of f32 end below 2^61 elements
+    // and rows and panels are small.
+    assert!((1..=max_rows(level)).contains(&t.rows) && t.panels.is_power_of_two());
+    assert!(t.panels <= max_panels(level, t.rows));
+    assert!(t.a.len() == t.length * t.rows && t.b.len() == t.length * t.panels * LANES);
+    assert!(out.len() >= stride.checked_mul(t.rows - 1).expect("a stride within a slice") + t.panels * LANES);
+    match level.kind() {
+        Kind::Portable => portable::tile(t, out, stride),
+        // SAFETY: a `Level` exists only where its instructions do; the lengths were checked above.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => unsafe { x86::tile_avx2(t, out, stride) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => unsafe { x86::tile_avx512(t, out, stride) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fast::testing::Values;
+    use crate::float::{canonical, fma32};
+    use rand::SeedableRng;
+
+    #[test]
+    fn every_tile_of_every_level_is_the_written_loop() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
+        for level in Level::available() {
+            for rows in 1..=max_rows(level) {
+                for panels in [1, 2, 4].into_iter().filter(|p| *p <= max_panels(level, rows)) {
+                    for (length, first) in [(0, true), (1, true), (1, false), (37, false), (256, true)] {
+                        let mut draw = |n: usize| (0..n).map(|_| Values::Special.draw(&mut rng)).collect::<Vec<_>>();
+                        let (a, b) = (draw(length * rows), draw(length * panels * LANES));
+                        let stride = panels * LANES + 3;
+                        let mut out = draw(rows * stride);
+                        let before = out.clone();
+                        let t = Tile { rows, panels, length, a: &a, b: &b, first };
+                        tile(level, &t, &mut out, stride);
+                        for (i, x) in out.iter().enumerate() {
+                            let (r, c) = (i / stride, i % stride);
+                            let want = if c >= panels * LANES {
+                                before[i]
+                            } else {
+                                let acc = (0..length).fold(0.0, |acc, k| {
+                                    let b = b[(c / LANES * length + k) * LANES + c % LANES];
+                                    fma32(a[k * rows + r], b, acc)
+                                });
+                                if first { acc } else { before[i] + acc }
+                            };
+                            let same = canonical(*x).to_bits() == canonical(want).to_bits();
+                            assert!(same, "{} {rows}x{panels} {length}: {x:e} {want:e}", level.name());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
