@@ -23,14 +23,20 @@ macro_rules! kernel {
             const WIDTH: usize = LANES / $vectors;
             let mut acc = [[[$zero(); $vectors]; PANELS]; ROWS];
             for k in 0..length {
+                // One step of every panel stays in registers for all rows.
+                let mut w = [[$zero(); $vectors]; PANELS];
                 for p in 0..PANELS {
                     for v in 0..$vectors {
                         // SAFETY: p < PANELS, k < length, v * WIDTH + WIDTH <= 16: within `b`.
-                        let w = unsafe { $load(b.add((p * length + k) * LANES + v * WIDTH)) };
-                        for r in 0..ROWS {
-                            // SAFETY: k < length, r < ROWS: within `a`.
-                            let x = $set(unsafe { *a.add(k * ROWS + r) });
-                            acc[r][p][v] = $fma(x, w, acc[r][p][v]);
+                        w[p][v] = unsafe { $load(b.add((p * length + k) * LANES + v * WIDTH)) };
+                    }
+                }
+                for r in 0..ROWS {
+                    // SAFETY: k < length, r < ROWS: within `a`.
+                    let x = $set(unsafe { *a.add(k * ROWS + r) });
+                    for p in 0..PANELS {
+                        for v in 0..$vectors {
+                            acc[r][p][v] = $fma(x, w[p][v], acc[r][p][v]);
                         }
                     }
                 }
