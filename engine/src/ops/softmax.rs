@@ -174,7 +174,7 @@ mod tests {
             for r in 0..rows {
                 for c in 0..inner {
                     let at = |k: usize| (r * n + k) * inner + c;
-                    let max = (0..n).map(|k| x[at(k)]).fold(f32::NEG_INFINITY, f32::max);
+                    let max = (0..n).map(|k| x[at(k)]).fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
                     let exps: Vec<f32> = (0..n).map(|k| elementary::exp(x[at(k)] - max)).collect();
                     let sum = s2::sum_slice(&exps);
                     for k in 0..n {

@@ -1,5 +1,7 @@
 //! An ensemble of decision trees (ONNX ai.onnx.ml TreeEnsemble*), summed exactly.
 
+#[cfg(test)]
+pub(crate) mod samples;
 mod tables;
 #[cfg(test)]
 mod tests;
