@@ -12,10 +12,12 @@ mod panels;
 #[cfg(test)]
 pub(crate) mod testing;
 mod threads;
+mod tree;
 
 pub use level::Level;
 pub use panels::Panels;
 pub use threads::Threads;
+pub use tree::Forest;
 
 use crate::error::ValueFault;
 use crate::ops::Op;
@@ -28,6 +30,8 @@ pub enum Prepared {
     None,
     /// The right side of a contraction.
     Panels(Panels),
+    /// The trees of an ensemble.
+    Forest(Forest),
 }
 
 /// Why a kernel gave no result.
@@ -48,6 +52,9 @@ impl From<ValueFault> for Failure {
 /// Lays out the constant operands of a node.
 pub fn prepare(op: &Op, constants: &[Option<&Tensor>]) -> Prepared {
     let constant = |i: usize| constants.get(i).copied().flatten();
+    if let Op::TreeEnsemble(t) = op {
+        return tree::prepare(t, constants).map_or(Prepared::None, Prepared::Forest);
+    }
     let panels = match op {
         Op::MatMul(_) => constant(1).and_then(contraction::prepare_matmul),
         Op::Gemm(g) => constant(1).and_then(|b| contraction::prepare_gemm(g, b)),
@@ -79,8 +86,11 @@ pub fn run_at(
     let operand = |i: usize| inputs.get(i).copied().flatten();
     let panels = match prepared {
         Prepared::Panels(p) => Some(p),
-        Prepared::None => None,
+        _ => None,
     };
+    if let (Op::TreeEnsemble(t), Prepared::Forest(forest), Some(x)) = (op, prepared, operand(0)) {
+        return tree::run(t, forest, x, output, threads);
+    }
     match (op, operand(0), operand(1)) {
         (Op::MatMul(m), Some(a), Some(b)) => contraction::matmul(m, level, panels, [a, b], output, threads),
         (Op::Gemm(g), Some(a), Some(b)) => {

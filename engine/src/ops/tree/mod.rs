@@ -6,6 +6,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use tables::Place;
 pub use tables::Tables;
 
 use super::Operator;

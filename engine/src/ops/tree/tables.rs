@@ -30,7 +30,7 @@ pub struct Tables<'a> {
 
 /// A child or a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// A node, by number.
     Node(usize),
     /// A leaf, by number.
