@@ -5,6 +5,8 @@
 //! and an arm in [`prepare`].
 
 mod contraction;
+mod conv;
+mod depthwise;
 mod gemm;
 mod kernel;
 mod level;
@@ -16,7 +18,7 @@ mod tree;
 
 pub use level::Level;
 pub use panels::Panels;
-pub use threads::Threads;
+pub use threads::{MAX_THREADS, Threads};
 pub use tree::Forest;
 
 use crate::error::ValueFault;
@@ -58,6 +60,7 @@ pub fn prepare(op: &Op, constants: &[Option<&Tensor>]) -> Prepared {
     let panels = match op {
         Op::MatMul(_) => constant(1).and_then(contraction::prepare_matmul),
         Op::Gemm(g) => constant(1).and_then(|b| contraction::prepare_gemm(g, b)),
+        Op::Conv(c) => constant(1).and_then(|w| conv::prepare(c, w)),
         _ => None,
     };
     panels.map_or(Prepared::None, Prepared::Panels)
@@ -96,6 +99,7 @@ pub fn run_at(
         (Op::Gemm(g), Some(a), Some(b)) => {
             contraction::gemm_operator(g, level, panels, [a, b], operand(2), output, threads)
         }
+        (Op::Conv(c), Some(x), Some(w)) => conv::run(c, level, panels, [x, w], operand(2), output, threads),
         _ => {
             let out = op.definition().reference(inputs, std::slice::from_ref(output))?;
             out.into_iter().next().ok_or(Failure::Environment("an operator gave no result"))

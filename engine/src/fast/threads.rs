@@ -1,5 +1,8 @@
 //! Threads split outputs, never sums.
 
+/// Most threads of one operator.
+pub const MAX_THREADS: usize = 64;
+
 /// How many threads one operator may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Threads {
@@ -9,10 +12,10 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// At least one, at most 64.
+    /// At least one, at most [`MAX_THREADS`].
     pub fn new(count: usize) -> Self {
         // Starting a thread takes some ten microseconds: half a million multiply-adds.
-        Self { count: count.clamp(1, 64), grain: 1 << 19 }
+        Self { count: count.clamp(1, MAX_THREADS), grain: 1 << 19 }
     }
 
     /// Threads however small the work is.

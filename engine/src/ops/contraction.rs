@@ -162,10 +162,10 @@ fn right(t: &TensorType) -> Result<(&[Dim], &Dim, Option<&Dim>), OpError> {
     }
 }
 
-/// Bytes of b laid out in panels of 16 columns, and of one block of a.
+/// Bytes of b laid out in panels of 16 columns, and of one block of a's rows (or of the only one, for each thread).
 fn gemm_scratch(rows: u64, k: u64, n: u64, b_count: u64) -> u64 {
     let panels = product(&[b_count, round_up(n, 16), k, 4]);
-    panels.saturating_add(product(&[rows, k.min(BLOCK as u64), 4]))
+    panels.saturating_add(product(&[rows.max(crate::fast::MAX_THREADS as u64), k.min(BLOCK as u64), 4]))
 }
 
 impl Operator for MatMul {
@@ -199,7 +199,7 @@ impl Operator for MatMul {
             .and(Unit::Element, count(out))
     }
 
-    /// Bytes: `batch_b * ceil16(N) * K * 4 + batch * M * min(K, 256) * 4`.
+    /// Bytes: `batch_b * ceil16(N) * K * 4 + max(batch * M, 64) * min(K, 256) * 4`.
     fn scratch(&self, inputs: &[Option<&TensorType>], outputs: &[TensorType]) -> u64 {
         let (Ok(a), Ok(b), Some(out)) = (operand(inputs, 0), operand(inputs, 1), outputs.first()) else { return 0 };
         let (Ok((_, _, k)), Ok((b_lead, _, n))) = (left(a), right(b)) else { return 0 };
@@ -284,7 +284,7 @@ impl Operator for Gemm {
             .and(Unit::Element, count(out).saturating_mul(2))
     }
 
-    /// Bytes: `ceil16(N) * K * 4 + M * min(K, 256) * 4`.
+    /// Bytes: `ceil16(N) * K * 4 + max(M, 64) * min(K, 256) * 4`.
     fn scratch(&self, inputs: &[Option<&TensorType>], _: &[TensorType]) -> u64 {
         let (Ok(a), Ok(b)) = (operand(inputs, 0), operand(inputs, 1)) else { return 0 };
         let Ok([m, k, _, n]) = self.sides(a, b) else { return 0 };

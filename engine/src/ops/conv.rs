@@ -30,6 +30,9 @@ crate::attributes! {
     }
 }
 
+/// Output positions whose sums are held at a time.
+pub(crate) const POSITIONS: u64 = 168;
+
 /// A window that slides along one axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Axis {
@@ -249,20 +252,22 @@ impl Operator for Conv {
             .and(Unit::Element, padded(x, &axes))
     }
 
-    /// Bytes: weights in panels `groups * ceil16(M / groups) * K * 4`, x with its border, and, for every
-    /// image and group, P rows of a block of the unfolded input and of sums: `N * groups * P * (min(K, 256) + ceil16(M / groups)) * 4`.
+    /// Bytes: `4 * (groups * ceil16(M / groups) * K + padded + parts * min(P, 168) * (min(K, 256) + ceil16(M / groups))) + 8 * K`:
+    /// the weight in panels, x with its border, and for each of `parts = min(N * groups * ceil16(M / groups) / 16, 64)`
+    /// positions of a block of the unfolded input and their sums; places of the taps.
     fn scratch(&self, inputs: &[Option<&TensorType>], outputs: &[TensorType]) -> u64 {
         let (Ok(x), Ok(w), Some(out)) = (operand(inputs, 0), operand(inputs, 1), outputs.first()) else { return 0 };
         let Ok(axes) = self.axes(w) else { return 0 };
         let groups = u64::from(self.groups).max(1);
         let lanes = round_up(size(w.shape.first()) / groups, 16);
         let k = sizes(&w.shape[1..]);
-        let rows = product(&[size(x.shape.first()), groups, sizes(&out.shape[2..])]);
-        let row = k.min(BLOCK as u64).saturating_add(lanes);
+        let parts = product(&[size(x.shape.first()), groups, lanes / 16]).min(crate::fast::MAX_THREADS as u64);
+        let part = sizes(&out.shape[2..]).min(POSITIONS).saturating_mul(k.min(BLOCK as u64).saturating_add(lanes));
         product(&[groups, lanes, k])
             .saturating_add(padded(x, &axes))
-            .saturating_add(rows.saturating_mul(row))
+            .saturating_add(parts.saturating_mul(part))
             .saturating_mul(4)
+            .saturating_add(k.saturating_mul(8))
     }
 
     fn check_constants(&self, inputs: &[Option<&Tensor>]) -> Result<(), OpError> {

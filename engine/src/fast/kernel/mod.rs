@@ -9,6 +9,7 @@ mod x86;
 
 use super::level::{Kind, Level};
 use super::panels::LANES;
+use crate::float::fma32;
 
 /// Most rows that a tile of any level has.
 pub(crate) const MAX_ROWS: usize = 14;
@@ -79,11 +80,21 @@ pub(crate) fn tile(level: Level, t: &Tile<'_>, out: &mut [f32], stride: usize) {
     }
 }
 
+/// `sums[i] = fma(x[i], w, sums[i])`.
+pub(crate) fn multiply_add(level: Level, x: &[f32], w: f32, sums: &mut [f32]) {
+    match level.kind() {
+        Kind::Portable => sums.iter_mut().zip(x).for_each(|(s, x)| *s = fma32(*x, w, *s)),
+        // SAFETY: a `Level` exists only where its instructions do; AVX-512 comes with AVX2 and FMA.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 | Kind::Avx512 => unsafe { x86::multiply_add(x, w, sums) },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fast::testing::Values;
-    use crate::float::{canonical, fma32};
+    use crate::float::canonical;
     use rand::SeedableRng;
 
     #[test]

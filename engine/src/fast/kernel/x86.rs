@@ -109,3 +109,11 @@ pub(super) unsafe fn tile_avx512(t: &Tile<'_>, out: &mut [f32], stride: usize) {
     dispatch!(avx512, t, out, stride,
         1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14; 2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14; 4: 1 2 3 4 5 6;)
 }
+
+/// # Safety
+/// The CPU has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn multiply_add(x: &[f32], w: f32, sums: &mut [f32]) {
+    // With the feature on, this is the fused instruction, and the compiler takes eight at a time.
+    sums.iter_mut().zip(x).for_each(|(s, x)| *s = x.mul_add(w, *s));
+}

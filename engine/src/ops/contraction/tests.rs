@@ -169,14 +169,14 @@ fn work_and_scratch_are_the_documented_formulas() {
     let w = MatMul {}.work(&inputs, &out);
     assert_eq!(w.get(Unit::MultiplyAdd), 2 * 8 * 32 * 300);
     assert_eq!(w.get(Unit::Element), 300 * 17 + 2 * 5 * 17);
-    assert_eq!(MatMul {}.scratch(&inputs, &out), 32 * 300 * 4 + 2 * 5 * 256 * 4);
+    assert_eq!(MatMul {}.scratch(&inputs, &out), 32 * 300 * 4 + 64 * 256 * 4);
     let types = [ty(&[5, 30]), ty(&[17, 30])];
     let inputs = [Some(&types[0]), Some(&types[1])];
     let g = Gemm { alpha: 1., beta: 1., trans_a: false, trans_b: true };
     let w = g.work(&inputs, &[ty(&[5, 17])]);
     assert_eq!(w.get(Unit::MultiplyAdd), 8 * 32 * 30);
     assert_eq!(w.get(Unit::Element), 30 * 17 + 2 * 5 * 17);
-    assert_eq!(g.scratch(&inputs, &[ty(&[5, 17])]), 32 * 30 * 4 + 5 * 30 * 4);
+    assert_eq!(g.scratch(&inputs, &[ty(&[5, 17])]), 32 * 30 * 4 + 64 * 30 * 4);
 }
 
 proptest! {

@@ -170,7 +170,7 @@ fn work_and_scratch_are_the_documented_formulas() {
     let padded = 3 * 4 * 7 * 7;
     assert_eq!(w.get(Unit::MultiplyAdd), 3 * 2 * 28 * 16 * 18);
     assert_eq!(w.get(Unit::Element), 3 * 2 * 25 * 18 + 10 * 18 + 3 * 10 * 25 + padded);
-    assert_eq!(op.scratch(&inputs, &out), 4 * (2 * 16 * 18 + padded + 3 * 2 * 25 * (18 + 16)));
+    assert_eq!(op.scratch(&inputs, &out), 4 * (2 * 16 * 18 + padded + 3 * 2 * 25 * (18 + 16)) + 8 * 18);
 }
 
 proptest! {
