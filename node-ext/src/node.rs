@@ -181,6 +181,15 @@ impl NodeHandle {
         &self.published
     }
 
+    /// Lets transactions be tried again that this node could not execute; call it when the reason may be gone.
+    pub fn retry_parked(&self) {
+        if self.pool.unpark()
+            && let Some(miner) = &self.miner
+        {
+            miner.mine_waiting();
+        }
+    }
+
     /// Stops serving and mining; returns when both have ended. What was acknowledged is on disk already.
     pub async fn stop(self) {
         if let Some(interval) = &self.interval {

@@ -2,7 +2,7 @@
 
 use super::{Included, Outgoing, PublishError, Transport};
 use crate::{dev::dev_accounts, evm::REGISTRY_ADDRESS, miner::DevMiner, rpc::Api, storage::StorageError};
-use alloy_consensus::{SignableTransaction, TxEip1559, TxReceipt};
+use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_signer::SignerSync;
