@@ -346,7 +346,9 @@ fn constant_operands<'a>(graph: &Graph, node: usize, constants: &'a [Arc<Tensor>
 }
 
 fn prepare(graph: &Graph, constants: &[Arc<Tensor>]) -> Vec<Prepared> {
+    let bytes = constants.iter().fold(0u64, |n, t| n.saturating_add(t.ty().bytes().unwrap_or(0)));
+    let mut budget = crate::fast::Budget::new(bytes);
     (0..graph.nodes.len())
-        .map(|n| crate::fast::prepare(&graph.nodes[n].op, &constant_operands(graph, n, constants)))
+        .map(|n| crate::fast::prepare(&graph.nodes[n].op, &constant_operands(graph, n, constants), &mut budget))
         .collect()
 }

@@ -61,25 +61,32 @@ impl Product<'_> {
     }
 }
 
+/// Number, rows and columns of the matrices on the right of a MatMul.
+pub(crate) fn matmul_layout(b: &Tensor) -> Option<[usize; 3]> {
+    match b.shape.as_slice() {
+        [] => None,
+        [k] => Some([1, *k, 1]),
+        [lead @ .., k, n] => Some([lead.iter().product(), *k, *n]),
+    }
+}
+
 /// The right side of a MatMul in panels.
 pub(crate) fn prepare_matmul(b: &Tensor) -> Option<Panels> {
-    let (count, k, n) = match b.shape.as_slice() {
-        [] => return None,
-        [k] => (1, *k, 1),
-        [lead @ .., k, n] => (lead.iter().product(), *k, *n),
-    };
-    let data = b.as_f32()?;
+    let ([count, k, n], data) = (matmul_layout(b)?, b.as_f32()?);
     Some(Panels::pack(count, k, n, |i| Matrix { data: &data[i * k * n..], row: n, column: 1 }))
+}
+
+/// Number, rows and columns of the matrix on the right of a Gemm.
+pub(crate) fn gemm_layout(op: &Gemm, b: &Tensor) -> Option<[usize; 3]> {
+    let [rows, columns] = *b.shape.as_slice() else { return None };
+    Some(if op.trans_b { [1, columns, rows] } else { [1, rows, columns] })
 }
 
 /// The right side of a Gemm in panels.
 pub(crate) fn prepare_gemm(op: &Gemm, b: &Tensor) -> Option<Panels> {
-    let ([rows, columns], data) = (b.shape.as_slice(), b.as_f32()?) else { return None };
-    Some(if op.trans_b {
-        Panels::pack(1, *columns, *rows, |_| Matrix { data, row: 1, column: *columns })
-    } else {
-        Panels::pack(1, *rows, *columns, |_| Matrix { data, row: *columns, column: 1 })
-    })
+    let ([count, k, n], data) = (gemm_layout(op, b)?, b.as_f32()?);
+    let (row, column) = if op.trans_b { (1, k) } else { (n, 1) };
+    Some(Panels::pack(count, k, n, |_| Matrix { data, row, column }))
 }
 
 /// Runs a MatMul.

@@ -14,13 +14,22 @@ use crate::tensor::{Data, Tensor, TensorType};
 /// Positions whose sums are held before they are written channel by channel.
 const POSITIONS: usize = crate::ops::conv::POSITIONS as usize;
 
-/// The weight in panels, one matrix (K, M / groups) for each group; `None` where the kernel for one channel takes it as it is.
-pub(crate) fn prepare(op: &Conv, w: &Tensor) -> Option<Panels> {
+/// Number, rows and columns of the weight's matrices: one (K, M / groups) for each group; `None` where the kernel for one
+/// channel takes the weight as it is.
+pub(crate) fn layout(op: &Conv, w: &Tensor) -> Option<[usize; 3]> {
     let (groups, filters) = (op.groups as usize, *w.shape.first()?);
     if groups == 0 || filters % groups != 0 || depthwise::applies(groups, *w.shape.get(1)?, filters) {
         return None;
     }
-    panels(groups, filters / groups, w.shape[1..].iter().product(), w.as_f32()?)
+    // Without filters the product of the rest may be anything.
+    let k = if filters == 0 { 0 } else { w.shape[1..].iter().product() };
+    Some([groups, k, filters / groups])
+}
+
+/// The weight in panels.
+pub(crate) fn prepare(op: &Conv, w: &Tensor) -> Option<Panels> {
+    let [groups, k, filters] = layout(op, w)?;
+    panels(groups, filters, k, w.as_f32()?)
 }
 
 fn panels(groups: usize, filters: usize, k: usize, w: &[f32]) -> Option<Panels> {
@@ -112,7 +121,7 @@ impl Rows for Unfolded<'_> {
     }
 }
 
-/// Runs a Conv.
+/// Runs a Conv with at least one tap.
 pub(crate) fn run(
     op: &Conv,
     level: Level,
@@ -296,6 +305,16 @@ mod tests {
             agree(&op.clone().into(), &[&x, &w], 1);
             agree(&op.into(), &[&x, &w, &bias], 1);
         }
+    }
+
+    #[test]
+    fn without_channels_the_border_may_be_anything() {
+        let far = vec![u32::MAX; 3];
+        let op =
+            Conv { groups: 1, strides: far.clone(), dilations: vec![1; 3], pads_begin: far.clone(), pads_end: far };
+        let (x, w) =
+            (Tensor::new(vec![1, 0, 1, 1, 1], Data::F32(vec![])), Tensor::new(vec![2, 0, 1, 1, 1], Data::F32(vec![])));
+        assert_eq!(agree(&op.into(), &[&x.unwrap(), &w.unwrap()], 1), [0; 54]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod contraction;
 mod conv;
 mod depthwise;
+mod elementwise;
 mod gemm;
 mod kernel;
 mod level;
@@ -51,11 +52,45 @@ impl From<ValueFault> for Failure {
     }
 }
 
-/// Lays out the constant operands of a node.
-pub fn prepare(op: &Op, constants: &[Option<&Tensor>]) -> Prepared {
+/// Bytes that the laid-out constants of a model may take. Many nodes may share one constant, and a column stands in
+/// a panel of sixteen: without a bound a small file could fill the memory.
+#[derive(Debug)]
+pub struct Budget(u64);
+
+impl Budget {
+    /// For a model with so many bytes of weights: four times those, and 16 MiB.
+    pub fn new(weight_bytes: u64) -> Self {
+        Self(weight_bytes.saturating_mul(4).saturating_add(16 << 20))
+    }
+
+    /// Takes bytes, where so many are left.
+    fn take(&mut self, bytes: u64) -> bool {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
+/// Lays out the constant operands of a node. What the budget has no room for is laid out by each run (the price of
+/// a run always includes it), or taken by the reference.
+pub fn prepare(op: &Op, constants: &[Option<&Tensor>], budget: &mut Budget) -> Prepared {
     let constant = |i: usize| constants.get(i).copied().flatten();
     if let Op::TreeEnsemble(t) = op {
-        return tree::prepare(t, constants).map_or(Prepared::None, Prepared::Forest);
+        // Tables once more, widened.
+        let bytes = constants.iter().flatten().fold(0u64, |n, t| n.saturating_add(8 * t.data.len() as u64));
+        return match budget.take(bytes) {
+            true => tree::prepare(t, constants).map_or(Prepared::None, Prepared::Forest),
+            false => Prepared::None,
+        };
+    }
+    let layout = match op {
+        Op::MatMul(_) => constant(1).and_then(contraction::matmul_layout),
+        Op::Gemm(g) => constant(1).and_then(|b| contraction::gemm_layout(g, b)),
+        Op::Conv(c) => constant(1).and_then(|w| conv::layout(c, w)),
+        _ => None,
+    };
+    if !layout.is_some_and(|[count, k, n]| budget.take(Panels::bytes(count, k, n))) {
+        return Prepared::None;
     }
     let panels = match op {
         Op::MatMul(_) => constant(1).and_then(contraction::prepare_matmul),
@@ -99,8 +134,14 @@ pub fn run_at(
         (Op::Gemm(g), Some(a), Some(b)) => {
             contraction::gemm_operator(g, level, panels, [a, b], operand(2), output, threads)
         }
-        (Op::Conv(c), Some(x), Some(w)) => conv::run(c, level, panels, [x, w], operand(2), output, threads),
+        // Without a tap there is nothing to unfold.
+        (Op::Conv(c), Some(x), Some(w)) if !w.data.is_empty() => {
+            conv::run(c, level, panels, [x, w], operand(2), output, threads)
+        }
         _ => {
+            if let Some(done) = elementwise::run(op, inputs, output, threads) {
+                return done;
+            }
             let out = op.definition().reference(inputs, std::slice::from_ref(output))?;
             out.into_iter().next().ok_or(Failure::Environment("an operator gave no result"))
         }

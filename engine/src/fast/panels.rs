@@ -77,6 +77,12 @@ impl Panels {
         Self { k, n, lines }
     }
 
+    /// Bytes that [`Self::pack`] takes.
+    pub(crate) fn bytes(count: usize, k: usize, n: usize) -> u64 {
+        let width = (n as u64).div_ceil(LANES as u64) * 4 * LANES as u64;
+        width.saturating_mul(k as u64).saturating_mul(count as u64)
+    }
+
     /// Length of the contraction.
     pub(crate) fn k(&self) -> usize {
         self.k

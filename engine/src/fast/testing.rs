@@ -107,13 +107,13 @@ pub(crate) fn pick<T: Clone>(rng: &mut ChaCha8Rng, items: &[T]) -> T {
 /// Asserts that every level of this CPU, with 1 to 3 threads, with and without prepared constants (the operands from
 /// `constants` on), gives the reference's bits, and gives those.
 pub(crate) fn agree(op: &Op, inputs: &[&Tensor], constants: usize) -> Vec<u32> {
-    use crate::fast::{Failure, Level, Prepared, Threads, prepare, run_at};
+    use crate::fast::{Budget, Failure, Level, Prepared, Threads, prepare, run_at};
     let want = reference(op, inputs);
     let operands: Vec<_> = inputs.iter().map(|t| Some(*t)).collect();
     let known: Vec<_> = operands.iter().enumerate().map(|(i, t)| t.filter(|_| i >= constants)).collect();
     for level in Level::available() {
         for threads in 1..=3 {
-            for prepared in [Prepared::None, prepare(op, &known)] {
+            for prepared in [Prepared::None, prepare(op, &known, &mut Budget::new(0))] {
                 let got = run_at(level, op, &prepared, &operands, &want.ty(), &Threads::always(threads))
                     .unwrap_or_else(|e: Failure| panic!("{e:?}"));
                 let place = || format!("{op:?} at {} on {threads} threads", level.name());

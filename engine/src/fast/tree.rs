@@ -217,6 +217,9 @@ mod tests {
     use crate::ops::Op;
     use crate::ops::tree::samples::{Sample, below, leaf};
 
+    /// What a test does to an ensemble's tables.
+    type Change<'a> = &'a dyn Fn(&mut Vec<Tensor>);
+
     fn agrees(sample: &Sample, x: Vec<f32>) {
         let features = sample.op.features as usize;
         let x = Tensor { shape: vec![x.len() / features, features], data: Data::F32(x) };
@@ -246,7 +249,7 @@ mod tests {
     #[test]
     fn tables_without_a_feature_or_with_a_broken_child_do_not_panic() {
         let mut sample = Sample::new(Aggregate::Sum, 0, 2, &[0], vec![below(1, 0.0, leaf(0, 1), leaf(0, 2))]);
-        let forest = |sample: &Sample, change: &dyn Fn(&mut Vec<Tensor>)| {
+        let forest = |sample: &Sample, change: Change<'_>| {
             let mut tables = sample.tables();
             change(&mut tables);
             let operands: Vec<_> = std::iter::once(None).chain(tables.iter().map(Some)).collect();
@@ -254,7 +257,7 @@ mod tests {
         };
         let x = Tensor { shape: vec![1, 2], data: Data::F32(vec![0.0; 2]) };
         let out = TensorType::known(crate::DType::F32, &[1, 1]);
-        let cases: [&dyn Fn(&mut Vec<Tensor>); 6] = [
+        let cases: [Change<'_>; 6] = [
             &|t| t[0].data = Data::I32(vec![-7]),
             &|t| t[2].data = Data::U8(vec![7]),
             &|t| t[3].data = Data::I32(vec![0, i32::MIN]),
