@@ -35,7 +35,16 @@ abstract contract KitAnswers {
             if (found) return answer;
         }
         if (bytes(config.binary).length == 0) return _unknownModel(config, call);
-        return _native(config, _command(config, given, value, self != PRECOMPILE), call);
+        bytes memory native = _native(config, _command(config, given, value, self != PRECOMPILE), call);
+        return self == PRECOMPILE ? native : _named(native, self);
+    }
+
+    /// @dev The binary is not told which account runs the precompile's code; its error shall name it.
+    function _named(bytes memory answer, address self) private pure returns (bytes memory) {
+        (uint8 status, uint256 gasUsed, bytes memory data) = abi.decode(answer, (uint8, uint256, bytes));
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (data.length != 36 || bytes4(data) != IInference.DelegateCall.selector) return answer;
+        return abi.encode(status, gasUsed, abi.encodeWithSelector(IInference.DelegateCall.selector, self));
     }
 
     /// @dev What the code stored at the address does in a delegated account. Its gas is not known here.

@@ -114,7 +114,7 @@ contract NativeKitTest is Test, InferenceTest {
         (ok, reason) = address(0xa11).call{value: 5}(hex"01020304");
         vm.assertEq(reason, abi.encodeWithSelector(IInference.ValueNotAccepted.selector, 5));
         (ok, reason) = address(0xa11).delegatecall(hex"01020304");
-        vm.assertEq(bytes32(bytes4(reason)), bytes32(IInference.DelegateCall.selector));
+        vm.assertEq(reason, abi.encodeWithSelector(IInference.DelegateCall.selector, address(this)));
     }
 
     function test_validateRefusesWhatIsNoGraph() public {
