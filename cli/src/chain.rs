@@ -1,6 +1,7 @@
 //! The precompile without a chain: given models count as active, and calls are answered by its own pure core.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes, I256, U256};
 use alloy_sol_types::{SolCall, SolInterface};
@@ -32,7 +33,7 @@ impl RegistryView for Records<'_> {
 
 impl Chain {
     /// Adds a model, active from block 0 on.
-    pub(crate) fn add(&mut self, model: LoadedModel) -> Result<B256, Failure> {
+    pub(crate) fn add(&mut self, model: Arc<LoadedModel>) -> Result<B256, Failure> {
         let word = RecordWord {
             status: Status::Activated,
             activation_block: 0,
@@ -47,12 +48,23 @@ impl Chain {
 
     /// Carries out a call as a node would.
     pub(crate) fn call(&self, data: &[u8], gas: u64, value: U256, delegated_to: Option<Address>) -> Outcome {
+        self.carry_out(&self.limits, data, gas, value, delegated_to)
+    }
+
+    fn carry_out(
+        &self,
+        limits: &ChainLimits,
+        data: &[u8],
+        gas: u64,
+        value: U256,
+        delegated_to: Option<Address>,
+    ) -> Outcome {
         let config = LockstepConfig::default();
         let Some(schedule) = config.schedule() else { return Outcome::Fatal("no gas table".into()) };
         let mut env = CallEnv {
             block_number: 1,
             schedule,
-            limits: &self.limits,
+            limits,
             registry: &mut Records(&self.records),
             store: &self.store,
             value,
@@ -65,8 +77,17 @@ impl Chain {
 
     /// The gas that the precompile charges for a call, by its own `quote`.
     pub(crate) fn quote(&self, call: Vec<u8>) -> Result<u64, Failure> {
+        if call.len() as u64 > self.limits.max_call_data {
+            let (actual, most) = (call.len(), self.limits.max_call_data);
+            return Err(Failure::refused(
+                "this call",
+                format!("it takes {actual} bytes of call data, maxCallData is {most}"),
+            ));
+        }
         let data = IInference::quoteCall { call: Bytes::from(call) }.abi_encode();
-        match self.call(&data, u64::MAX, U256::ZERO, None) {
+        // The quote wraps the call: its own call data is longer and not what is asked about.
+        let limits = ChainLimits { max_call_data: u64::MAX, ..self.limits };
+        match self.carry_out(&limits, &data, u64::MAX, U256::ZERO, None) {
             Outcome::Success { output, .. } => {
                 let gas = IInference::quoteCall::abi_decode_returns(&output).map_err(anyhow::Error::from)?;
                 Ok(u64::try_from(gas).unwrap_or(u64::MAX))

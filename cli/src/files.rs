@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use lockstep_engine::{Limits, LoadedModel, Model};
@@ -42,7 +43,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// A model file with what it took on disk.
 pub(crate) struct ModelFile {
     /// The checked model, ready to run.
-    pub loaded: LoadedModel,
+    pub loaded: Arc<LoadedModel>,
     /// Length of the file.
     pub length: u64,
 }
@@ -61,5 +62,5 @@ pub(crate) fn read_model(path: &Path) -> Result<ModelFile, Failure> {
     let limits = Limits::default();
     let model = Model::decode(&bytes, &limits).map_err(refuse)?;
     let loaded = LoadedModel::new(model, &limits).map_err(refuse)?;
-    Ok(ModelFile { loaded, length: bytes.len() as u64 })
+    Ok(ModelFile { loaded: Arc::new(loaded), length: bytes.len() as u64 })
 }

@@ -11,6 +11,8 @@ mod npz;
 mod output;
 mod progress;
 mod report;
+mod rpc;
+mod solidity;
 
 use std::process::ExitCode;
 

@@ -1,8 +1,13 @@
 //! One file per command.
 
+pub(crate) mod bind;
+pub(crate) mod compare;
 pub(crate) mod doctor;
+pub(crate) mod genesis;
 pub(crate) mod inspect;
 pub(crate) mod kit;
+pub(crate) mod node;
+pub(crate) mod publish;
 pub(crate) mod quote;
 pub(crate) mod run;
 
@@ -17,6 +22,11 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     Run(run::Args),
     Quote(quote::Args),
+    Compare(compare::Args),
+    Bind(bind::Args),
+    Publish(publish::Args),
+    Node(node::Args),
+    Genesis(genesis::Args),
     Doctor(doctor::Args),
     Kit(kit::Args),
 }
@@ -28,8 +38,11 @@ impl Command {
             Self::Inspect(a) => a.json,
             Self::Run(a) => a.json,
             Self::Quote(a) => a.json,
-            Self::Kit(_) => false,
+            Self::Compare(a) => a.json,
+            Self::Bind(a) => a.json,
+            Self::Publish(a) => a.json,
             Self::Doctor(a) => a.json,
+            Self::Node(_) | Self::Genesis(_) | Self::Kit(_) => false,
         }
     }
 
@@ -44,8 +57,13 @@ impl Command {
             Self::Inspect(a) => inspect::execute(a),
             Self::Run(a) => run::execute(a),
             Self::Quote(a) => quote::execute(a),
-            Self::Kit(a) => kit::execute(a),
+            Self::Compare(a) => compare::execute(a),
+            Self::Bind(a) => bind::execute(a),
+            Self::Publish(a) => publish::execute(a),
+            Self::Node(a) => node::execute(a),
+            Self::Genesis(a) => genesis::execute(a),
             Self::Doctor(a) => doctor::execute(a),
+            Self::Kit(a) => kit::execute(a),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The ranges of the values of a data set, feature by feature.
 
-use lockstep_engine::{Data, Graph, Tensor};
+use lockstep_engine::{DType, Data, Graph, Tensor};
 use serde_json::{Value, json};
 
 use super::rows::{self, Column};
@@ -31,10 +31,14 @@ impl Range {
     }
 }
 
-/// The shortest decimal that reads back as this float32.
+/// The shortest decimal that reads back as this float32; null for NaN and infinity.
 pub(crate) fn exact_f32(x: f64) -> Value {
-    let text = (x as f32).to_string();
-    serde_json::from_str::<f64>(&text).map_or(Value::Null, |v| json!(v))
+    json!(shortest(x, DType::F32))
+}
+
+/// The same as a float; other types' values are what they are.
+pub(crate) fn shortest(x: f64, dtype: DType) -> f64 {
+    if dtype == DType::F32 { (x as f32).to_string().parse().unwrap_or(x) } else { x }
 }
 
 /// The ranges of a tabular model's inputs; empty for other models.

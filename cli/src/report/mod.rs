@@ -1,6 +1,8 @@
 //! Turning models, costs and comparisons into text and JSON.
 
+pub(crate) mod call;
 pub(crate) mod cost;
+pub(crate) mod evaluation;
 pub(crate) mod example;
 pub(crate) mod model;
 pub(crate) mod number;

@@ -1,0 +1,202 @@
+//! `lockstep node`: a chain with the precompile, on this machine.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alloy_primitives::{B256, hex};
+use lockstep_node_ext::dev::{DEV_BALANCE_ETHER, DEV_MNEMONIC, dev_accounts};
+use lockstep_node_ext::publish::DirectoryError;
+use lockstep_node_ext::{DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle};
+
+use crate::failure::Failure;
+use crate::files;
+use crate::output::{Output, write_stdout};
+use crate::report::{call, model, number::grouped};
+
+/// Run a node: a dev chain in this process, or a chain from a genesis
+///
+/// Ctrl-C stops it. Every acknowledged block is on disk by then, where --datadir is given.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lockstep node --dev --models .                        every .lsm here is published and active when the node is up
+  lockstep node --dev --datadir chain                   the chain survives a restart
+  lockstep node --genesis genesis.json --datadir chain --import chain.rlp
+
+Then, in another shell:
+  lockstep publish risk.lsm --rpc http://127.0.0.1:8545
+  forge create src/App.sol:App --rpc-url http://127.0.0.1:8545 --private-key KEY --broadcast")]
+pub(crate) struct Args {
+    /// A dev chain: funded test accounts, a block for each transaction
+    #[arg(long, conflicts_with = "genesis", required_unless_present = "genesis")]
+    dev: bool,
+    /// The chain's genesis file
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    /// A file of RLP blocks to import at start
+    #[arg(long, value_name = "FILE")]
+    import: Option<PathBuf>,
+    /// A folder whose model files (*.lsm) are published at first start
+    #[arg(long, value_name = "DIR", requires = "dev")]
+    models: Option<PathBuf>,
+    /// Where the chain is kept; in memory where not given
+    #[arg(long, value_name = "DIR")]
+    datadir: Option<PathBuf>,
+    /// Port of JSON-RPC; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_HTTP_PORT)]
+    http_port: u16,
+    /// Address where JSON-RPC listens
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    http_addr: IpAddr,
+    /// Seconds between blocks, instead of a block for each transaction
+    #[arg(long, value_name = "SECONDS", requires = "dev", value_parser = parse_seconds)]
+    block_time: Option<Duration>,
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "write a number of seconds, as in 2 or 0.5")?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|d| *d >= Duration::from_millis(10))
+        .ok_or("at least 0.01 seconds".into())
+}
+
+/// Runs the command.
+pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
+    if let Some(dir) = args.models.as_ref().filter(|d| !d.is_dir()) {
+        return Err(Failure::Usage(format!("--models {} is no folder", dir.display())));
+    }
+    let config = NodeConfig {
+        genesis: args.genesis.clone().map_or(GenesisSource::Dev, GenesisSource::File),
+        datadir: args.datadir.clone(),
+        http_addr: SocketAddr::new(args.http_addr, args.http_port),
+        models_dir: args.models.clone(),
+        block_time: args.block_time,
+        import: args.import.clone(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let node = Node::launch(config).await.map_err(failure)?;
+        write_stdout(&banner(&args, &node));
+        wait_for_stop().await?;
+        eprintln!("stopping");
+        node.stop().await;
+        Ok(Output::default())
+    })
+}
+
+async fn wait_for_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            r = tokio::signal::ctrl_c() => r,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+fn failure(e: LaunchError) -> Failure {
+    let text = || {
+        let mut out = e.to_string();
+        if matches!(e, LaunchError::Serve(_)) {
+            out.push_str("; another port: --http-port");
+        }
+        out
+    };
+    match &e {
+        LaunchError::ModelsNeedDev => Failure::Usage(text()),
+        LaunchError::Publish(DirectoryError::Publish { path, source }) => match source {
+            lockstep_node_ext::publish::PublishError::Model(_)
+            | lockstep_node_ext::publish::PublishError::TooLarge { .. } => {
+                Failure::refused(path.display().to_string(), source.to_string())
+            }
+            _ => Failure::Other(anyhow::anyhow!("{}", text())),
+        },
+        LaunchError::Genesis(g) if !matches!(g, lockstep_node_ext::chain::GenesisError::File { .. }) => {
+            Failure::refused("the genesis", text())
+        }
+        _ => Failure::Other(anyhow::anyhow!("{}", text())),
+    }
+}
+
+/// What a person wants to know when the node is up.
+fn banner(args: &Args, node: &NodeHandle) -> String {
+    let url = format!("http://{}", node.http_addr());
+    let spec = node.chain().spec();
+    let kind = if args.dev { "dev chain" } else { "chain" };
+    let head = node.chain().head().header.number;
+    let mut out =
+        format!("Lockstep {}: {kind} {}, JSON-RPC at {url}, block {head}\n", env!("CARGO_PKG_VERSION"), spec.chain_id);
+    match &args.datadir {
+        Some(dir) => out.push_str(&format!("kept in {}\n", dir.display())),
+        None => out.push_str("kept in memory: it is gone when the node stops (--datadir keeps it)\n"),
+    }
+    if spec.lockstep.is_none() {
+        out.push_str("the genesis has no config.lockstep: a plain Ethereum chain, without inference\n");
+    }
+    if args.dev {
+        out.push_str(&accounts(args.http_addr));
+    }
+    out.push_str(&models(node, &url));
+    out
+}
+
+fn accounts(listening: IpAddr) -> String {
+    let mut out = format!("\naccounts, {} ether each\n", grouped(DEV_BALANCE_ETHER));
+    for (k, signer) in dev_accounts().iter().enumerate() {
+        out.push_str(&format!("  ({k}) {}  {}\n", signer.address(), hex::encode_prefixed(signer.to_bytes())));
+    }
+    out.push_str(&format!(
+        "  from the mnemonic \"{DEV_MNEMONIC}\"\n\
+         \x20 WARNING: EVERYBODY HAS THESE KEYS. What is sent to these accounts on any other network is stolen at once.\n"
+    ));
+    if !listening.is_loopback() {
+        out.push_str(
+            "  WARNING: this node listens beyond this machine, and whoever reaches it can do anything to this chain.\n",
+        );
+    }
+    out
+}
+
+fn models(node: &NodeHandle, url: &str) -> String {
+    let head = node.chain().head().header.number;
+    let mut out = String::from("\nmodels\n");
+    let mut line = None;
+    let published: Vec<B256> = node.published().iter().map(|p| p.published.model_id).collect();
+    for p in node.published() {
+        let state = state(head, p.published.activation_block);
+        let gas = match p.published.gas_used {
+            0 => "on the chain already".to_owned(),
+            gas => format!("{} gas to publish", grouped(gas)),
+        };
+        out.push_str(&format!("  {}  {}  {state}, {gas}\n", p.published.model_id, file_name(&p.path)));
+        if line.is_none() {
+            line = files::read_model(&p.path).ok().map(|f| call::cast_line(&f.loaded, url));
+        }
+    }
+    for id in node.models().ids().into_iter().filter(|id| !published.contains(id)) {
+        let model = lockstep_precompile::ModelStore::get(node.models().as_ref(), &id).ok();
+        let name = model.as_ref().and_then(|m| model::card_text(m, "name")).unwrap_or_default();
+        out.push_str(&format!("  {id}  {name}  in memory\n"));
+        if line.is_none() {
+            line = model.map(|m| call::cast_line(&m, url));
+        }
+    }
+    match line {
+        Some(line) => out.push_str(&format!("\ntry it:\n  {line}\n")),
+        None => out.push_str(&format!("  none yet: lockstep publish MODEL.lsm --rpc {url}\n")),
+    }
+    out
+}
+
+fn state(head: u64, activation: u64) -> String {
+    // A call made now runs in the next block.
+    if head + 1 >= activation { "active".into() } else { format!("active from block {activation}") }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,120 @@
+//! Sending the planner's transactions, signed here.
+
+use std::time::{Duration, Instant};
+
+use alloy_consensus::{SignableTransaction, TxEip1559};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use lockstep_node_ext::evm::REGISTRY_ADDRESS;
+use lockstep_node_ext::publish::{Included, Outgoing, PublishError, Transport};
+use serde_json::{Value, json};
+
+use super::Client;
+
+/// How long a transaction may wait for its block.
+const PATIENCE: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_millis(150);
+
+/// An account that publishes over JSON-RPC.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    client: Client,
+    signer: PrivateKeySigner,
+    chain_id: u64,
+}
+
+fn failed(e: impl std::fmt::Display) -> PublishError {
+    PublishError::Transport(e.to_string())
+}
+
+impl Sender {
+    /// An account at a node.
+    pub(crate) fn new(client: Client, signer: PrivateKeySigner) -> Result<Self, PublishError> {
+        let chain_id = client.chain_id()?;
+        Ok(Self { client, signer, chain_id })
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// What it holds, in wei.
+    pub(crate) fn balance(&self) -> Result<U256, PublishError> {
+        self.client.call("eth_getBalance", json!([self.signer.address(), "latest"]))
+    }
+
+    fn estimate(&self, outgoing: &Outgoing) -> Result<u64, PublishError> {
+        let call = json!([{ "from": self.signer.address(), "to": REGISTRY_ADDRESS, "data": outgoing.data }]);
+        let gas: U64 = self.client.call("eth_estimateGas", call).map_err(|e| PublishError::Failed {
+            what: outgoing.what.clone(),
+            hash: B256::ZERO,
+            reason: e.to_string(),
+        })?;
+        let gas: u64 = gas.to();
+        Ok(gas + gas / 10)
+    }
+
+    fn receipt(&self, hash: B256) -> Result<Included, PublishError> {
+        let started = Instant::now();
+        loop {
+            let receipt: Value = self.client.call("eth_getTransactionReceipt", json!([hash]))?;
+            if !receipt.is_null() {
+                let number = |key: &str| {
+                    let value = receipt.get(key).cloned().unwrap_or(Value::Null);
+                    serde_json::from_value::<U64>(value).map(|n| n.to::<u64>()).map_err(failed)
+                };
+                return Ok(Included { hash, success: number("status")? == 1, gas_used: number("gasUsed")? });
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(failed(format!(
+                    "the transaction {hash} is in no block after {} minutes; run the same command again to go on",
+                    PATIENCE.as_secs() / 60
+                )));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Transport for Sender {
+    fn code(&mut self, address: Address) -> Result<Bytes, PublishError> {
+        self.client.code(address)
+    }
+
+    fn call(&mut self, data: Bytes) -> Result<Bytes, PublishError> {
+        self.client.eth_call(REGISTRY_ADDRESS, &data)
+    }
+
+    fn send(&mut self, transactions: Vec<Outgoing>) -> Result<Vec<Included>, PublishError> {
+        let from = self.signer.address();
+        let mut nonce: u64 = self.client.call::<U64>("eth_getTransactionCount", json!([from, "pending"]))?.to();
+        let (base, tip) = self.client.fees()?;
+        let mut hashes = Vec::with_capacity(transactions.len());
+        for outgoing in transactions {
+            let gas_limit = match outgoing.gas {
+                Some(gas) => gas,
+                None => self.estimate(&outgoing)?,
+            };
+            let tx = TxEip1559 {
+                chain_id: self.chain_id,
+                nonce,
+                gas_limit,
+                // Full blocks raise the base fee by an eighth each.
+                max_fee_per_gas: base.saturating_mul(4).saturating_add(tip),
+                max_priority_fee_per_gas: tip,
+                to: TxKind::Call(REGISTRY_ADDRESS),
+                value: U256::ZERO,
+                access_list: Default::default(),
+                input: outgoing.data,
+            };
+            let signature = self.signer.sign_hash_sync(&tx.signature_hash()).map_err(failed)?;
+            let raw = Bytes::from(tx.into_signed(signature).encoded_2718());
+            hashes.push(self.client.call::<B256>("eth_sendRawTransaction", json!([raw]))?);
+            nonce += 1;
+        }
+        hashes.into_iter().map(|hash| self.receipt(hash)).collect()
+    }
+}
