@@ -7,6 +7,7 @@
 /// its sum with c is made exact by TwoSum and rounded to odd, after which rounding to f32 is
 /// the correct rounding (Boldo and Melquiond 2008: 53 >= 2*24 + 2).
 #[inline]
+#[allow(clippy::disallowed_methods)] // only where the target has the instruction
 pub fn fma32(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(any(target_feature = "fma", target_arch = "aarch64")) { a.mul_add(b, c) } else { portable(a, b, c) }
 }

@@ -64,8 +64,8 @@ impl<'a> Container<'a> {
         }
         let graph_end = HEADER as u64 + graph_len;
         let weights_start = graph_end.next_multiple_of(ALIGN as u64);
-        let weights_end = weights_start.checked_add(weights_len).unwrap_or(u64::MAX);
-        let end = weights_end.checked_add(card_len).unwrap_or(u64::MAX);
+        let weights_end = weights_start.saturating_add(weights_len);
+        let end = weights_end.saturating_add(card_len);
         if end > have {
             return Err(Error::Truncated { need: end, have });
         }
