@@ -140,10 +140,10 @@ impl Chain {
             parent.maybe_next_block_excess_blob_gas(Some(params)).unwrap_or_default()
         });
         expect(hash, "excess blob gas", header.excess_blob_gas, excess)?;
-        if let (Some(used), Some(params)) = (header.blob_gas_used, spec.blob_params(time)) {
-            if used > params.max_blob_gas_per_block() {
-                return fail("blob gas used is above the maximum");
-            }
+        if let (Some(used), Some(params)) = (header.blob_gas_used, spec.blob_params(time))
+            && used > params.max_blob_gas_per_block()
+        {
+            return fail("blob gas used is above the maximum");
         }
         expect(
             hash,

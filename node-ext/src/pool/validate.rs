@@ -83,10 +83,10 @@ pub(crate) fn check(chain: &Chain, tx: &RecoveredTransaction) -> Result<u64, Poo
     if cost > account.balance {
         return Err(PoolError::Funds { address: tx.signer(), balance: account.balance, cost });
     }
-    if let Some(base_fee) = chain.next_base_fee(&head.header) {
-        if tx.max_fee_per_gas() < u128::from(base_fee) {
-            return Err(PoolError::BaseFee { fee: tx.max_fee_per_gas(), base_fee });
-        }
+    if let Some(base_fee) = chain.next_base_fee(&head.header)
+        && tx.max_fee_per_gas() < u128::from(base_fee)
+    {
+        return Err(PoolError::BaseFee { fee: tx.max_fee_per_gas(), base_fee });
     }
     Ok(account.nonce)
 }
@@ -118,10 +118,10 @@ fn check_form(chain_id: u64, rules: SpecId, tx: &RecoveredTransaction) -> Result
             return Err(PoolError::EmptyAuthorizations);
         }
     }
-    if let Some(tip) = tx.max_priority_fee_per_gas() {
-        if tip > tx.max_fee_per_gas() {
-            return Err(PoolError::TipAboveFee { tip, fee: tx.max_fee_per_gas() });
-        }
+    if let Some(tip) = tx.max_priority_fee_per_gas()
+        && tip > tx.max_fee_per_gas()
+    {
+        return Err(PoolError::TipAboveFee { tip, fee: tx.max_fee_per_gas() });
     }
     Ok(())
 }

@@ -58,9 +58,9 @@ impl Transport for LocalTransport<'_> {
     fn send(&mut self, transactions: Vec<Outgoing>) -> Result<Vec<Included>, PublishError> {
         let api = self.api;
         let account = api.chain.head_state().and_then(|s| s.account(self.signer.address())).map_err(failed)?;
-        let mut nonce = account.unwrap_or_default().nonce;
+        let first = account.unwrap_or_default().nonce;
         let mut hashes = Vec::with_capacity(transactions.len());
-        for outgoing in transactions {
+        for (nonce, outgoing) in (first..).zip(transactions) {
             let gas_limit = match outgoing.gas {
                 Some(gas) => gas,
                 None => api.estimate_latest(self.request(outgoing.data.clone())).map_err(|e| PublishError::Failed {
@@ -88,7 +88,6 @@ impl Transport for LocalTransport<'_> {
                 self.signer.address(),
             );
             hashes.push(api.pool.add(&api.chain, recovered).map_err(failed)?);
-            nonce += 1;
         }
         let store = api.chain.store();
         let mut included = Vec::with_capacity(hashes.len());

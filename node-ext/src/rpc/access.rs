@@ -12,9 +12,9 @@ use crate::{
 use alloy_consensus::Header;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_evm::EvmEnv;
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{B256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// Everything the methods need.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Api {
     /// The dev miner; with it come the dev methods.
     pub miner: Option<Arc<DevMiner>>,
     /// The accounts that this node signs for: the dev accounts, or none.
-    pub accounts: BTreeMap<Address, PrivateKeySigner>,
+    pub accounts: Vec<PrivateKeySigner>,
     /// The models in memory.
     pub models: Models,
     /// The cross-check, on a chain with inference.
@@ -34,6 +34,7 @@ pub struct Api {
     /// Faults injected on purpose (dev).
     pub faults: Arc<Faults>,
     pub(crate) filters: super::filters::Filters,
+    pub(crate) gate: Arc<super::gate::Gate>,
 }
 
 /// A block as a request names it.
@@ -54,9 +55,18 @@ impl Api {
         models: Models,
         crosscheck: Option<Arc<CrossCheck>>,
     ) -> Self {
-        let accounts = accounts.into_iter().map(|signer| (signer.address(), signer)).collect();
         let faults = Arc::new(Faults::new(models.clone()));
-        Self { chain, pool, miner, accounts, models, crosscheck, faults, filters: Default::default() }
+        Self {
+            chain,
+            pool,
+            miner,
+            accounts,
+            models,
+            crosscheck,
+            faults,
+            filters: Default::default(),
+            gate: Default::default(),
+        }
     }
 
     /// The hash of a canonical block, or of any known block named by its hash.

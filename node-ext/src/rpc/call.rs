@@ -47,6 +47,7 @@ pub(super) struct Call {
     pub(super) env: EvmEnv,
     pub(super) tx: TxEnv,
     pub(super) db: CallState,
+    _permit: super::gate::Permit,
 }
 
 impl Call {
@@ -59,6 +60,7 @@ impl Call {
         state: Option<StateOverride>,
         blocks: Option<Box<BlockOverrides>>,
     ) -> RpcResult<Self> {
+        let permit = api.gate.enter();
         let block: Located = api.locate(block)?;
         let mut env = api.env(&block);
         let reader = api.state(Some(block.hash.into()))?;
@@ -86,7 +88,7 @@ impl Call {
                 tx.gas_limit = tx.gas_limit.min(allowance);
             }
         }
-        Ok(Self { env, tx, db })
+        Ok(Self { env, tx, db, _permit: permit })
     }
 
     /// Runs the call.

@@ -93,6 +93,7 @@ fn trace_block(
     only: Option<usize>,
     options: GethDebugTracingOptions,
 ) -> RpcResult<Vec<Traced>> {
+    let _permit = api.gate.enter();
     let store = api.chain.store();
     let parent = api.chain.header(block.header.parent_hash).rpc()?;
     let state = store.state(&parent, block.header.parent_hash).rpc()?;

@@ -11,6 +11,7 @@ mod error;
 mod estimate;
 mod fees;
 mod filters;
+mod gate;
 mod lockstep;
 mod logs;
 mod send;

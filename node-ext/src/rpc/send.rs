@@ -26,8 +26,8 @@ pub(super) fn add(methods: &mut Methods) {
             send_raw(api, &tx.encoded_2718())
         })
         .add("eth_signTransaction", |api, args| Ok(Bytes::from(sign_request(api, args.next()?)?.encoded_2718())))
-        .add("eth_accounts", |api, _| Ok(api.accounts.keys().copied().collect::<Vec<_>>()))
-        .add("eth_requestAccounts", |api, _| Ok(api.accounts.keys().copied().collect::<Vec<_>>()))
+        .add("eth_accounts", |api, _| Ok(addresses(api)))
+        .add("eth_requestAccounts", |api, _| Ok(addresses(api)))
         .add("eth_sign", |api, args| {
             let address: Address = args.next()?;
             sign_message(api, address, &args.next::<Bytes>()?)
@@ -69,8 +69,12 @@ fn send_raw(api: &Api, raw: &[u8]) -> RpcResult<B256> {
     Ok(hash)
 }
 
+fn addresses(api: &Api) -> Vec<Address> {
+    api.accounts.iter().map(PrivateKeySigner::address).collect()
+}
+
 fn signer(api: &Api, address: Address) -> RpcResult<&PrivateKeySigner> {
-    api.accounts.get(&address).ok_or_else(|| {
+    api.accounts.iter().find(|signer| signer.address() == address).ok_or_else(|| {
         server(format!("unknown account {address}: this node signs for the dev accounts only (eth_accounts)"))
     })
 }

@@ -66,6 +66,7 @@ fn the_dev_accounts_sign() {
     let c = node.client;
     let accounts: Vec<Address> = serde_json::from_value(c.call("eth_accounts", json!([]))).unwrap();
     assert_eq!(accounts.len(), 10);
+    assert_eq!(accounts[0], account(0), "in the mnemonic's order");
     let ether = U256::from(10).pow(U256::from(18));
     for account in &accounts {
         let balance: U256 = serde_json::from_value(c.call("eth_getBalance", json!([account, "latest"]))).unwrap();
