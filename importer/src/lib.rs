@@ -1,1 +1,26 @@
-//! lockstep-importer
+//! ONNX to the engine's model file. Runs on the author's machine, never in consensus.
+//!
+//! [`import`] takes the bytes of a file and gives a model, or every reason why there is none. Nothing is
+//! approximated: what an operator means here, ONNX says, and what cannot be computed exactly that way is refused.
+//! The listed set of rewrites is in the documentation of the module `lower`.
+//!
+//! # Invariants
+//! - The same bytes and options give the same modelId on every machine: constants are folded by the engine's reference.
+//! - No input makes it panic, or allocate more than a bounded multiple of its size.
+
+mod build;
+pub mod card;
+mod error;
+mod import;
+mod lower;
+pub mod options;
+pub mod proto;
+mod read;
+mod slot;
+mod sniff;
+mod walk;
+
+pub use card::Card;
+pub use error::{ImportError, Problem};
+pub use import::import;
+pub use options::{CardOptions, External, ImportOptions, Imported, InputInfo};

@@ -1,0 +1,46 @@
+//! Constant folding by the engine's reference: bounded in size and work, both counted, never timed.
+
+use lockstep_engine::cost::Unit;
+use lockstep_engine::{Op, Tensor, TensorType};
+
+use super::{Builder, Val};
+use crate::error::{Lowered, refuse};
+
+/// Units of work that one import may spend on folding.
+pub(super) const BUDGET: u64 = 2_000_000_000;
+/// A result up to this many bytes is folded, whatever its operands are.
+const SMALL: u64 = 1 << 16;
+
+impl Builder {
+    /// The result, where all operands are constant and it is no larger than what it replaces (or small).
+    pub(super) fn fold(&mut self, op: &Op, operands: &[Option<Val>], ty: &TensorType) -> Lowered<Option<Tensor>> {
+        let mut tensors = Vec::with_capacity(operands.len());
+        for v in operands {
+            match v {
+                None => tensors.push(None),
+                Some(v) => match self.as_constant(*v) {
+                    Some(t) => tensors.push(Some(t)),
+                    None => return Ok(None),
+                },
+            }
+        }
+        let Some(bytes) = ty.bytes() else { return Ok(None) };
+        let taken: u64 = tensors.iter().flatten().filter_map(|t| t.ty().bytes()).fold(0, u64::saturating_add);
+        if bytes > SMALL && bytes > taken.saturating_mul(2) {
+            return Ok(None);
+        }
+        let operand_types: Vec<Option<TensorType>> = tensors.iter().map(|t| t.as_ref().map(|t| t.ty())).collect();
+        let operand_types: Vec<Option<&TensorType>> = operand_types.iter().map(Option::as_ref).collect();
+        let work = op.definition().work(&operand_types, std::slice::from_ref(ty));
+        let units = Unit::ALL.iter().fold(0u64, |n, u| n.saturating_add(work.get(*u)));
+        if units > self.fold_budget {
+            return Ok(None);
+        }
+        self.fold_budget -= units;
+        let operands: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_deref).collect();
+        match op.definition().reference(&operands, std::slice::from_ref(ty)) {
+            Ok(mut out) => Ok(out.pop().filter(|t| t.ty() == *ty)),
+            Err(fault) => refuse!("the constant expression has no value: {fault}"),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Over the nodes, in order: operands by name, lowering, problems collected, functions and constant branches inlined.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::build::Builder;
+use crate::error::{Lowered, Problem, Refusal, refuse};
+use crate::lower::{self, Call};
+use crate::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetId, TensorProto};
+use crate::read::{Attrs, Externals};
+use crate::slot::Slot;
+
+/// Functions within functions, branches within branches.
+const MAX_DEPTH: usize = 16;
+/// Nodes of the source, after inlining.
+const MAX_NODES: usize = 200_000;
+
+/// Versions of the operator sets, by domain.
+pub(crate) type Opsets = HashMap<String, i64>;
+
+/// The versions that a list states; `ai.onnx` is the empty domain.
+pub(crate) fn opsets(list: &[OperatorSetId]) -> Opsets {
+    list.iter().map(|o| (plain(o.domain.as_deref()).to_owned(), o.version.unwrap_or(1))).collect()
+}
+
+fn plain(domain: Option<&str>) -> &str {
+    match domain {
+        None | Some("ai.onnx") => "",
+        Some(d) => d,
+    }
+}
+
+/// The names of one graph: what nodes made, and initialisers not yet read.
+#[derive(Default)]
+pub(crate) struct Scope<'a> {
+    slots: HashMap<String, Slot>,
+    initialisers: HashMap<&'a str, &'a TensorProto>,
+}
+
+impl<'a> Scope<'a> {
+    /// The names of a graph's initialisers.
+    pub(crate) fn of(g: &'a GraphProto) -> Self {
+        let initialisers = g.initializer.iter().filter_map(|t| Some((t.name.as_deref()?, t))).collect();
+        Self { slots: HashMap::new(), initialisers }
+    }
+
+    /// Binds a name.
+    pub(crate) fn bind(&mut self, name: &str, slot: Slot) {
+        self.slots.insert(name.to_owned(), slot);
+    }
+}
+
+/// The walk over one file.
+pub(crate) struct Walk<'a> {
+    pub(crate) b: Builder,
+    pub(crate) problems: Vec<Problem>,
+    externals: &'a Externals<'a>,
+    functions: HashMap<(String, String, String), &'a FunctionProto>,
+    visited: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(b: Builder, functions: &'a [FunctionProto], externals: &'a Externals<'a>) -> Self {
+        let key = |f: &FunctionProto| {
+            (
+                plain(f.domain.as_deref()).to_owned(),
+                f.name.clone().unwrap_or_default(),
+                f.overload.clone().unwrap_or_default(),
+            )
+        };
+        let functions = functions.iter().map(|f| (key(f), f)).collect();
+        Self { b, problems: Vec::new(), externals, functions, visited: 0 }
+    }
+
+    /// What a name stands for, in the innermost scope that has it.
+    pub(crate) fn get(&mut self, scopes: &mut [Scope<'_>], name: &str) -> Lowered<Slot> {
+        for s in scopes.iter_mut().rev() {
+            if let Some(slot) = s.slots.get(name) {
+                return Ok(slot.clone());
+            }
+            if let Some(t) = s.initialisers.get(name) {
+                let slot = crate::read::tensor(t, self.externals, &mut self.b).map_err(|r| r.tensor(name))?;
+                s.slots.insert(name.to_owned(), slot.clone());
+                return Ok(slot);
+            }
+        }
+        Err(Refusal::new("nothing before defines it").tensor(name))
+    }
+
+    /// Lowers the nodes that the outputs need.
+    pub(crate) fn nodes<'s>(
+        &mut self,
+        nodes: &'s [NodeProto],
+        outputs: &[String],
+        scopes: &mut Vec<Scope<'s>>,
+        opsets: &Opsets,
+        prefix: &str,
+        depth: usize,
+    ) {
+        let needed = needed(nodes, outputs);
+        for (i, node) in nodes.iter().enumerate() {
+            if !needed[i] {
+                continue;
+            }
+            let op = node.op_type.clone().unwrap_or_default();
+            let own = match node.name.as_deref() {
+                Some(n) if !n.is_empty() => n.to_owned(),
+                _ => format!("{op}_{i}"),
+            };
+            let name = format!("{prefix}{own}");
+            self.visited += 1;
+            let result = if self.visited > MAX_NODES {
+                refuse!("the file has more than {MAX_NODES} nodes")
+            } else {
+                self.node(node, &name, scopes, opsets, depth)
+            };
+            let slots = match result {
+                Ok(slots) => slots,
+                Err(r) => {
+                    if !r.silent {
+                        self.problems.push(Problem {
+                            node: name,
+                            op,
+                            domain: plain(node.domain.as_deref()).to_owned(),
+                            tensor: r.tensor,
+                            reason: r.reason,
+                            advice: r.advice,
+                        });
+                    }
+                    vec![Slot::Poisoned; node.output.len()]
+                }
+            };
+            let Some(scope) = scopes.last_mut() else { return };
+            for (k, o) in node.output.iter().enumerate().filter(|(_, o)| !o.is_empty()) {
+                let slot = slots.get(k).cloned().unwrap_or_else(|| {
+                    Slot::refused(format!("output {k} of {} is not supported", node.op_type.as_deref().unwrap_or("")))
+                });
+                scope.bind(o, slot);
+            }
+            if self.visited > MAX_NODES {
+                return;
+            }
+        }
+    }
+
+    fn node<'s>(
+        &mut self,
+        node: &'s NodeProto,
+        name: &str,
+        scopes: &mut Vec<Scope<'s>>,
+        opsets: &Opsets,
+        depth: usize,
+    ) -> Lowered<Vec<Slot>> {
+        let domain = plain(node.domain.as_deref());
+        let op = node.op_type.as_deref().unwrap_or_default();
+        let key = (domain.to_owned(), op.to_owned(), node.overload.clone().unwrap_or_default());
+        let function = self.functions.get(&key).copied();
+        let lowering = lower::find(domain, op);
+        if function.is_none() && lowering.is_none() && op != "If" {
+            let known = if domain.is_empty() { "operator" } else { "operator of this domain" };
+            return Err(Refusal::new(format!("the {known} is not supported")));
+        }
+        let mut inputs = Vec::with_capacity(node.input.len());
+        for n in &node.input {
+            inputs.push(if n.is_empty() { None } else { Some(self.get(scopes, n)?) });
+        }
+        if inputs.iter().flatten().any(|s| matches!(s, Slot::Poisoned)) {
+            return Err(Refusal::silent());
+        }
+        if let Some(f) = function {
+            return self.function(f, node, inputs, name, depth);
+        }
+        let Some(version) = opsets.get(domain).copied() else {
+            return refuse!("the file states no version of the operator set '{domain}'");
+        };
+        let latest = lower::latest(domain);
+        if version > latest {
+            return Err(Refusal::new(format!("operator set {version}; up to {latest} is supported"))
+                .advice(format!("export with operator set {latest} or older")));
+        }
+        self.b.set_node_name(name);
+        if op == "If" && domain.is_empty() {
+            return self.branch(node, &inputs, name, scopes, opsets, depth);
+        }
+        let Some(lowering) = lowering else { return refuse!("the operator is not supported") };
+        let outputs: Vec<bool> = node.output.iter().map(|o| !o.is_empty()).collect();
+        let mut call = Call {
+            b: &mut self.b,
+            op,
+            version,
+            attrs: Attrs::new(&node.attribute),
+            inputs,
+            input_names: &node.input,
+            outputs,
+            externals: self.externals,
+        };
+        let out = lowering(&mut call)?;
+        match call.attrs.unknown() {
+            Some(a) => refuse!("attribute '{a}' is not known for {op} of operator set {version}"),
+            None => Ok(out),
+        }
+    }
+
+    /// A branch whose condition is constant takes the place of the node.
+    fn branch<'s>(
+        &mut self,
+        node: &'s NodeProto,
+        inputs: &[Option<Slot>],
+        name: &str,
+        scopes: &mut Vec<Scope<'s>>,
+        opsets: &Opsets,
+        depth: usize,
+    ) -> Lowered<Vec<Slot>> {
+        let condition = match inputs.first() {
+            Some(Some(Slot::Tensor(v))) => self.b.as_constant(*v),
+            _ => None,
+        };
+        let taken = match condition.as_deref().map(|t| &t.data) {
+            Some(lockstep_engine::Data::Bool(v)) if v.len() == 1 => v[0],
+            _ => return refuse!("a branch that depends on data is not supported"),
+        };
+        if depth >= MAX_DEPTH {
+            return refuse!("branches nest deeper than {MAX_DEPTH}");
+        }
+        let attrs = Attrs::new(&node.attribute);
+        let Some(g) = attrs.graph(if taken { "then_branch" } else { "else_branch" })? else {
+            return refuse!("the branch is missing");
+        };
+        let outputs: Vec<String> = g.output.iter().map(|o| o.name.clone().unwrap_or_default()).collect();
+        scopes.push(Scope::of(g));
+        self.nodes(&g.node, &outputs, scopes, opsets, &format!("{name}/"), depth + 1);
+        let out = outputs.iter().map(|o| self.get(scopes, o)).collect();
+        scopes.pop();
+        out
+    }
+
+    /// The body of a function of the file takes the place of the node.
+    fn function(
+        &mut self,
+        f: &FunctionProto,
+        node: &NodeProto,
+        inputs: Vec<Option<Slot>>,
+        name: &str,
+        depth: usize,
+    ) -> Lowered<Vec<Slot>> {
+        if depth >= MAX_DEPTH {
+            return refuse!("functions nest deeper than {MAX_DEPTH}");
+        }
+        let body: Vec<NodeProto> = f.node.iter().map(|n| bind_attributes(n, node, f)).collect();
+        let mut scope = Scope::default();
+        for (n, slot) in f.input.iter().zip(inputs) {
+            if let Some(slot) = slot {
+                scope.bind(n, slot);
+            }
+        }
+        let mut scopes = vec![scope];
+        self.nodes(&body, &f.output, &mut scopes, &opsets(&f.opset_import), &format!("{name}/"), depth + 1);
+        f.output.iter().map(|o| self.get(&mut scopes, o)).collect()
+    }
+}
+
+/// A node of a function's body with the caller's attributes (or the function's defaults) put in.
+fn bind_attributes(n: &NodeProto, caller: &NodeProto, f: &FunctionProto) -> NodeProto {
+    let mut out = n.clone();
+    out.attribute = n
+        .attribute
+        .iter()
+        .filter_map(|a| {
+            let Some(from) = a.ref_attr_name.as_deref().filter(|r| !r.is_empty()) else { return Some(a.clone()) };
+            let named = |x: &&AttributeProto| x.name.as_deref() == Some(from);
+            let given = caller.attribute.iter().find(named).or_else(|| f.attribute_proto.iter().find(named))?;
+            Some(AttributeProto { name: a.name.clone(), ref_attr_name: None, ..given.clone() })
+        })
+        .collect();
+    out
+}
+
+/// Which nodes the outputs need.
+fn needed(nodes: &[NodeProto], outputs: &[String]) -> Vec<bool> {
+    let mut wanted: HashSet<&str> = outputs.iter().map(String::as_str).collect();
+    let mut needed = vec![false; nodes.len()];
+    for (i, n) in nodes.iter().enumerate().rev() {
+        if n.output.iter().any(|o| !o.is_empty() && wanted.contains(o.as_str())) {
+            needed[i] = true;
+            wanted.extend(n.input.iter().map(String::as_str));
+            for g in n.attribute.iter().filter_map(|a| a.g.as_ref()) {
+                add_free(g, &mut wanted, 0);
+            }
+        }
+    }
+    needed
+}
+
+/// Names that a subgraph may take from outside.
+fn add_free<'a>(g: &'a GraphProto, wanted: &mut HashSet<&'a str>, depth: usize) {
+    for n in &g.node {
+        wanted.extend(n.input.iter().map(String::as_str));
+        if depth < MAX_DEPTH {
+            n.attribute.iter().filter_map(|a| a.g.as_ref()).for_each(|g| add_free(g, wanted, depth + 1));
+        }
+    }
+    wanted.extend(g.output.iter().filter_map(|o| o.name.as_deref()));
+}
