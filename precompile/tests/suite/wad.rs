@@ -130,7 +130,7 @@ proptest! {
 
 #[test]
 fn the_committed_vectors_hold() {
-    let file: Value = serde_json::from_str(include_str!("../vectors/wad.json")).unwrap();
+    let file: Value = serde_json::from_str(include_str!("../../vectors/wad.json")).unwrap();
     let list = |a: &str, b: &str| file[a][b].as_array().unwrap().clone();
     let word = |v: &Value| I256::from_be_bytes(hex::decode_to_array::<_, 32>(v.as_str().unwrap()).unwrap());
     let (values, bits) = (list("toF32", "value"), list("toF32", "bits"));
@@ -149,5 +149,11 @@ fn the_committed_vectors_hold() {
         let want = ok.as_bool().unwrap().then(|| i64::try_from(word(n)).unwrap());
         assert_eq!(to_integer(word(v), dtype), want, "{v} as {dtype}");
     }
-    assert!(values.len() > 700 && inputs.len() > 1_000 && t("ok").len() > 100, "{} {} {}", values.len(), inputs.len(), t("ok").len());
+    assert!(
+        values.len() > 700 && inputs.len() > 1_000 && t("ok").len() > 100,
+        "{} {} {}",
+        values.len(),
+        inputs.len(),
+        t("ok").len()
+    );
 }

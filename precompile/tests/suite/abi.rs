@@ -33,13 +33,13 @@ fn any_call() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(dtype, shape, data)| Tensor { dtype, shape, data: data.into() });
     let bytes = || prop::collection::vec(any::<u8>(), 0..100);
     prop_oneof![
-        (id(), ints()).prop_map(|(modelId, x)| inferCall { modelId, x }.abi_encode()),
-        (id(), ints()).prop_map(|(modelId, x)| classifyCall { modelId, x }.abi_encode()),
+        (id(), ints()).prop_map(|(id, x)| inferCall { modelId: id, x }.abi_encode()),
+        (id(), ints()).prop_map(|(id, x)| classifyCall { modelId: id, x }.abi_encode()),
         (id(), prop::collection::vec(tensor, 0..4))
-            .prop_map(|(modelId, inputs)| runCall { modelId, inputs }.abi_encode()),
+            .prop_map(|(id, inputs)| runCall { modelId: id, inputs }.abi_encode()),
         bytes().prop_map(|b| quoteCall { call: b.into() }.abi_encode()),
         bytes().prop_map(|b| validateCall { graph: b.into() }.abi_encode()),
-        id().prop_map(|modelId| describeCall { modelId }.abi_encode()),
+        id().prop_map(|id| describeCall { modelId: id }.abi_encode()),
     ]
 }
 
