@@ -38,7 +38,7 @@ impl Threads {
         work: u64,
         f: impl Fn(usize, &mut [T]) + Sync,
     ) -> Result<(), &'static str> {
-        let units = if unit == 0 { 0 } else { out.len() / unit };
+        let units = out.len().checked_div(unit).unwrap_or(0);
         let n = self.count.min(units).min(usize::try_from(work / self.grain).unwrap_or(usize::MAX));
         if n <= 1 || cfg!(target_family = "wasm") {
             f(0, out);

@@ -112,8 +112,8 @@ pub(super) unsafe fn tile_avx512(t: &Tile<'_>, out: &mut [f32], stride: usize) {
 
 /// # Safety
 /// The CPU has AVX2 and FMA.
+#[allow(clippy::disallowed_methods)] // The feature is on, so this is the instruction and never a library's function.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn multiply_add(x: &[f32], w: f32, sums: &mut [f32]) {
-    // With the feature on, this is the fused instruction, and the compiler takes eight at a time.
     sums.iter_mut().zip(x).for_each(|(s, x)| *s = x.mul_add(w, *s));
 }

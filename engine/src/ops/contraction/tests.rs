@@ -18,8 +18,12 @@ fn ty(shape: &[u64]) -> TensorType {
     TensorType::new(DType::F32, shape.iter().map(|d| Dim::Known(*d)).collect())
 }
 
+/// 2^-24, half a unit in the last place of 1.
+const TINY: f32 = 1.0 / 16_777_216.0;
+
 /// S1 written out a second time: an explicit loop over the platform's fused multiply-add (glibc's and the
 /// hardware's are correctly rounded).
+#[allow(clippy::disallowed_methods)] // The point is another implementation than the engine's own.
 fn oracle(a: &[f32], w: &[f32]) -> f32 {
     let (mut total, mut acc) = (None, 0.0f32);
     for k in 0..a.len() {
@@ -59,10 +63,10 @@ fn blocks_are_summed_apart_and_restart_from_plus_zero() {
     // In one chain 1 + 2^-24 + 2^-24 stays 1 (two ties to even); the second block holds both halves together.
     let a = |k: usize| match k {
         0 => 1.0,
-        256 | 257 => 2f32.powi(-24),
+        256 | 257 => TINY,
         _ => 0.0,
     };
-    assert_eq!(s1(258, |k| (a(k), 1.0)), 1.0 + 2f32.powi(-23));
+    assert_eq!(s1(258, |k| (a(k), 1.0)), 1.0 + 2.0 * TINY);
     assert_eq!(s1(0, |_| (f32::NAN, f32::NAN)).to_bits(), 0, "no k gives +0");
     assert_eq!(s1(1, |_| (-0.0, 1.0)).to_bits(), 0, "+0 + -0 is +0");
     assert_eq!(s1(1, |_| (1e-30, -1e-30)).to_bits(), 0x8000_0000, "a product that underflows keeps its sign");
@@ -103,7 +107,7 @@ fn gemm_scales_and_adds_with_one_rounding_each() {
         assert_eq!(reference(&gemm(1., 2., false, false), &[&a, &b, &c]), t(&[2, 2], &want));
     }
     // Not fused: 3 * 2^-24 * (1 + 2^-23) and the sum are rounded apart.
-    let (x, y) = (1.0 + 2f32.powi(-23), 3.0 * 2f32.powi(-24));
+    let (x, y) = (1.0 + 2.0 * TINY, 3.0 * TINY);
     let one = t(&[1, 1], &[1.]);
     let out = reference(&gemm(1., y, false, false), &[&one, &one, &t(&[1], &[x])]);
     assert_eq!(bits(&out), [(1.0 + y * x).to_bits()]);

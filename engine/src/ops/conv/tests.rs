@@ -55,6 +55,7 @@ fn taps_on_the_border_are_multiplied() {
 }
 
 /// The definition written out once more, for two axes: gather the taps, then blocks of 256.
+#[allow(clippy::disallowed_methods)] // The point is another implementation than the engine's own.
 fn explicit(op: &Conv, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Vec<f32> {
     let (xs, ws) = (&x.shape, &w.shape);
     let (xv, wv) = (x.as_f32().unwrap(), w.as_f32().unwrap());

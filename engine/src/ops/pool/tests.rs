@@ -66,10 +66,10 @@ fn the_mean_divides_by_what_the_mode_counts() {
 fn the_mean_sums_in_sixteen_lanes_over_the_inside() {
     // Seventeen elements: the last joins lane 0. 2^24 + 1 rounds in one lane and not across lanes.
     let mut x = vec![0.0f32; 17];
-    (x[0], x[1], x[2], x[16]) = (2f32.powi(24), 1.0, 1.0, 1.0);
+    (x[0], x[1], x[2], x[16]) = (LARGE, 1.0, 1.0, 1.0);
     let op: Op = pool(PoolKind::Average, &[17]).into();
-    let lane0 = 2f32.powi(24) + 1.0;
-    assert_eq!(lane0, 2f32.powi(24));
+    let lane0 = LARGE + 1.0;
+    assert_eq!(lane0, LARGE);
     // Lanes join 8-4-2-1: lane 0 takes lane 2 before lane 1, which took nothing.
     let want = ((lane0 + 1.0) + 1.0) / 17.0;
     assert_eq!(reference(&op, &[&t(&[1, 1, 17], &x)]).as_f32().unwrap(), [want]);
@@ -87,6 +87,9 @@ fn two_and_three_axes_with_dilation() {
     let op = pool(PoolKind::Max, &[2, 2, 2]);
     assert_eq!(reference(&op.into(), &[&t(&[2, 1, 2, 2, 2], &x)]), t(&[2, 1, 1, 1, 1], &[7., 15.]));
 }
+
+/// 2^24, from where odd integers have no f32.
+const LARGE: f32 = 16_777_216.0;
 
 /// ONNX's text for the number of windows, word by word.
 fn windows(a: &Axis, input: u64, ceil: bool) -> Option<u64> {
