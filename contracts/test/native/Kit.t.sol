@@ -7,6 +7,7 @@ import {Inference} from "../../src/Inference.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {Tensors} from "../../src/Tensors.sol";
 import {InferenceTest} from "../../src/test-kit/InferenceTest.sol";
+import {Caller} from "../utils/Caller.sol";
 import {Test} from "../utils/Test.sol";
 
 /// @notice The native back end with real models (scripts/models.sh makes them) and the real binary.
@@ -15,8 +16,10 @@ contract NativeKitTest is Test, InferenceTest {
     bytes32 private volatility;
     bytes32 private cancer;
     string private json;
+    Caller private caller;
 
     function setUp() public {
+        caller = new Caller();
         volatility = useModel("target/models/volatility_mlp.lsm");
         cancer = useModel("target/models/breast_cancer_logreg.lsm");
         json = vm.readFile("contracts/test/native/fixtures.json");
@@ -126,22 +129,15 @@ contract NativeKitTest is Test, InferenceTest {
         Inference.infer(modelId, x);
     }
 
-    /// @dev The gas of the call, to the unit: what is left of exactly the quoted amount is nothing.
+    /// @dev The gas of the call, to the unit, with more than enough gas and with exactly enough.
     function _checkQuote(bytes memory data) private view {
         uint256 quoted = Inference.quote(data);
-        uint256 used;
-        bool ok;
-        assembly ("memory-safe") {
-            let pointer := add(data, 32)
-            let size := mload(data)
-            used := gas()
-            ok := staticcall(10000000, 0xa11, pointer, size, 0, 0)
-            used := sub(used, gas())
+        uint256[2] memory given = [uint256(10_000_000), quoted];
+        for (uint256 i; i < 2; ++i) {
+            (bool ok, uint256 used,) = caller.measure(INFERENCE_PRECOMPILE, given[i], data);
+            vm.assertTrue(ok, "call");
+            vm.assertEq(used, quoted, "gas");
         }
-        vm.assertTrue(ok, "call");
-        // 100 for the CALL to a warm address, and less than 30 for the steps around it
-        vm.assertGe(used, quoted + 100, "gas");
-        vm.assertLe(used, quoted + 130, "gas");
     }
 
     function _ints(string memory key) private view returns (int256[] memory) {
