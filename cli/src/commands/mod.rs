@@ -4,6 +4,7 @@ pub(crate) mod bind;
 pub(crate) mod compare;
 pub(crate) mod doctor;
 pub(crate) mod genesis;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod kit;
 pub(crate) mod node;
@@ -19,6 +20,7 @@ use crate::output::Output;
 /// What `lockstep` can be told to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Import(import::Args),
     Inspect(inspect::Args),
     Run(run::Args),
     Quote(quote::Args),
@@ -35,6 +37,7 @@ impl Command {
     /// Whether the result is for a program.
     pub(crate) fn json(&self) -> bool {
         match self {
+            Self::Import(a) => a.json,
             Self::Inspect(a) => a.json,
             Self::Run(a) => a.json,
             Self::Quote(a) => a.json,
@@ -54,6 +57,7 @@ impl Command {
     /// Does it.
     pub(crate) fn execute(self) -> Result<Output, Failure> {
         match self {
+            Self::Import(a) => import::execute(a),
             Self::Inspect(a) => inspect::execute(a),
             Self::Run(a) => run::execute(a),
             Self::Quote(a) => quote::execute(a),

@@ -18,7 +18,7 @@ use crate::report::{call, model, number::grouped};
 ///
 /// Ctrl-C stops it. Every acknowledged block is on disk by then, where --datadir is given.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(group = clap::ArgGroup::new("chain").required(true), after_help = "Examples:
   lockstep node --dev --models .                        every .lsm here is published and active when the node is up
   lockstep node --dev --datadir chain                   the chain survives a restart
   lockstep node --genesis genesis.json --datadir chain --import chain.rlp
@@ -28,10 +28,10 @@ Then, in another shell:
   forge create src/App.sol:App --rpc-url http://127.0.0.1:8545 --private-key KEY --broadcast")]
 pub(crate) struct Args {
     /// A dev chain: funded test accounts, a block for each transaction
-    #[arg(long, conflicts_with = "genesis", required_unless_present = "genesis")]
+    #[arg(long, group = "chain")]
     dev: bool,
     /// The chain's genesis file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "chain")]
     genesis: Option<PathBuf>,
     /// A file of RLP blocks to import at start
     #[arg(long, value_name = "FILE")]
@@ -99,13 +99,7 @@ async fn wait_for_stop() -> std::io::Result<()> {
 }
 
 fn failure(e: LaunchError) -> Failure {
-    let text = || {
-        let mut out = e.to_string();
-        if matches!(e, LaunchError::Serve(_)) {
-            out.push_str("; another port: --http-port");
-        }
-        out
-    };
+    let text = || e.to_string();
     match &e {
         LaunchError::ModelsNeedDev => Failure::Usage(text()),
         LaunchError::Publish(DirectoryError::Publish { path, source }) => match source {

@@ -1,0 +1,108 @@
+//! A node of the command line, and publishing to it.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use common::{command, import, lockstep, text};
+
+/// A running `lockstep node`, killed at the end.
+struct Node {
+    child: Child,
+    url: String,
+    banner: String,
+}
+
+impl Node {
+    fn start(args: &[&str]) -> Self {
+        let mut child = command().args(["node", "--http-port", "0"]).args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut banner = String::new();
+        let mut url = String::new();
+        // The banner comes in one write and ends with the models.
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if let Some((_, rest)) = line.split_once("JSON-RPC at ") {
+                url = rest.split(',').next().unwrap().to_owned();
+            }
+            banner.push_str(&line);
+            banner.push('\n');
+            if line.contains("cast call") || line.contains("none yet") {
+                break;
+            }
+        }
+        assert!(url.starts_with("http://127.0.0.1:"), "{banner}");
+        Self { child, url, banner }
+    }
+
+    /// As Ctrl-C does; the exit status.
+    fn stop(mut self) -> i32 {
+        let id = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn models_are_published_at_start_and_later_and_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = dir.path().join("models");
+    std::fs::create_dir(&models).unwrap();
+    let (_, iris) = import("iris_forest", &models);
+    let (wine, wine_report) = import("wine_mixed", dir.path());
+    let data = text(dir.path().join("chain"));
+
+    let node = Node::start(&["--dev", "--models", &text(&models), "--datadir", &data]);
+    assert!(node.banner.contains("EVERYBODY HAS THESE KEYS"), "{}", node.banner);
+    assert!(node.banner.contains(iris["modelId"].as_str().unwrap()), "{}", node.banner);
+    assert!(node.banner.contains("cast call 0x0000000000000000000000000000000000000A11"), "{}", node.banner);
+
+    let dry = lockstep(["publish", &text(&wine), "--rpc", &node.url, "--dry-run", "--json"]).json();
+    assert_eq!(dry["chunksStored"], 0);
+    let done = lockstep(["publish", &text(&wine), "--rpc", &node.url, "--json"]).json();
+    assert_eq!(done["modelId"], wine_report["modelId"]);
+    assert!(done["gasUsed"].as_u64().unwrap() > 100_000, "{done}");
+    let planned = done["plan"]["gas"]["total"].as_u64().unwrap();
+    let used = done["gasUsed"].as_u64().unwrap();
+    assert!(used <= planned + planned / 10, "planned {planned}, used {used}");
+    // Again: nothing is left to do.
+    let again = lockstep(["publish", &text(&wine), "--rpc", &node.url]);
+    assert_eq!(again.status, 0, "{again:?}");
+    assert!(again.stdout.contains("on the chain already") && again.stdout.contains("cast call"), "{again:?}");
+
+    assert_eq!(node.stop(), 0, "Ctrl-C is a clean end");
+    let node = Node::start(&["--dev", "--datadir", &data]);
+    assert!(node.banner.contains(wine_report["modelId"].as_str().unwrap()), "{}", node.banner);
+}
+
+#[test]
+fn a_chain_of_ones_own_starts_from_the_printed_genesis() {
+    let dir = tempfile::tempdir().unwrap();
+    let genesis = text(dir.path().join("genesis.json"));
+    assert_eq!(lockstep(["genesis", "--chain-id", "4711", "-o", &genesis]).status, 0);
+    let node = Node::start(&["--genesis", &genesis]);
+    assert!(node.banner.contains("chain 4711"), "{}", node.banner);
+    assert!(!node.banner.contains("accounts"), "{}", node.banner);
+    let (model, _) = import("iris_forest", dir.path());
+    let run = lockstep(["publish", &text(&model), "--rpc", &node.url]);
+    assert_eq!(run.status, 2, "no account is taken on a chain that is not the dev chain: {run:?}");
+}
+
+#[test]
+fn what_does_not_go_together_is_wrong_usage() {
+    assert_eq!(lockstep(["node"]).status, 2);
+    assert_eq!(lockstep(["node", "--dev", "--genesis", "g.json"]).status, 2);
+    assert_eq!(lockstep(["node", "--genesis", "g.json", "--models", "."]).status, 2);
+    assert_eq!(lockstep(["node", "--dev", "--models", "/nonexistent"]).status, 2);
+    assert_eq!(lockstep(["node", "--genesis", "/nonexistent.json"]).status, 1);
+    let run = lockstep(["publish", "/nonexistent.lsm", "--rpc", "http://127.0.0.1:1", "--alias", "x"]);
+    assert_eq!(run.status, 2);
+    assert!(run.stderr.contains("not available yet"), "{run:?}");
+}
