@@ -92,7 +92,15 @@ contract KitShim is KitAnswers {
     }
 
     /// @dev The call to itself: the marker, gas given, value sent, the account that runs the shim, then the call data.
+    ///
+    /// Without metering only a single step can run out of gas. So memory is taken in small steps before anything asks for
+    /// much of it at once, and a call with just enough gas for the precompile can be answered here.
     function _answerSelf() private {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            let end := add(free, add(65536, mul(8, calldatasize())))
+            for {} lt(free, end) { free := add(free, 1024) } { mstore(free, 0) }
+        }
         (uint256 given, uint256 value, address self) = abi.decode(msg.data[32:128], (uint256, uint256, address));
         bytes memory encoded = _answer(given, value, self, msg.data[128:]);
         assembly ("memory-safe") {
