@@ -12,6 +12,7 @@ mod gemm;
 mod kernel;
 mod level;
 mod panels;
+mod pool;
 #[cfg(test)]
 pub(crate) mod testing;
 mod threads;
@@ -139,7 +140,11 @@ pub fn run_at(
             conv::run(c, level, panels, [x, w], operand(2), output, threads)
         }
         _ => {
-            if let Some(done) = elementwise::run(op, inputs, output, threads) {
+            let done = match (op, operand(0)) {
+                (Op::Pool(p), Some(x)) => pool::run(p, x, output, threads),
+                _ => elementwise::run(op, inputs, output, threads),
+            };
+            if let Some(done) = done {
                 return done;
             }
             let out = op.definition().reference(inputs, std::slice::from_ref(output))?;
