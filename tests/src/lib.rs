@@ -2,5 +2,9 @@
 //! the committed models with their expected answers, compiled contracts.
 
 pub mod contracts;
+pub mod kit;
+pub mod models;
 pub mod node;
+pub mod probe;
+pub mod pure_solidity;
 pub mod rpc;
