@@ -1,6 +1,6 @@
 //! The model precompile: inference as a pure function of chain state and call data.
 //!
-//! `docs/spec.md`, sections 5 to 9, is normative. The core, [`execute`], knows nothing of revm; [`evm`] binds it.
+//! `docs/spec.md`, sections 5 to 9, is normative. The core, [`mod@execute`], knows nothing of revm; [`evm`] binds it.
 //! Nothing here knows a node.
 //!
 //! # Invariants

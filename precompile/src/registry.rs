@@ -31,6 +31,15 @@ pub trait RegistryView {
     fn record(&mut self, model_id: &B256) -> Result<RecordWord, Fatal>;
 }
 
+impl<F> RegistryView for F
+where
+    F: FnMut(&B256) -> Result<RecordWord, Fatal>,
+{
+    fn record(&mut self, model_id: &B256) -> Result<RecordWord, Fatal> {
+        self(model_id)
+    }
+}
+
 /// Where a model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Status {

@@ -2,6 +2,10 @@
 
 use crate::chain::models::{self, Builder, n};
 use crate::chain::*;
+use std::sync::Arc;
+
+use alloy_evm::EvmInternals;
+use alloy_evm::precompiles::{Precompile, PrecompileInput};
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::SolCall;
 use lockstep_engine::format::encode_graph;
@@ -9,6 +13,8 @@ use lockstep_engine::ops::unary::UnaryKind;
 use lockstep_engine::{DType, Labels};
 use lockstep_precompile::abi::IInference as E;
 use lockstep_precompile::abi::Tensor;
+use lockstep_precompile::{PRECOMPILE_ADDRESS, ResidentModels, precompiles};
+use revm::{Context, MainContext};
 
 fn ints(out: &[u8]) -> Vec<f64> {
     let y = E::inferCall::abi_decode_returns_validate(out).unwrap();
@@ -139,6 +145,31 @@ fn every_call_scheme_but_delegation_gets_the_same_answer() {
     // Straight from a transaction, too.
     let direct = chain.transact(lockstep_precompile::PRECOMPILE_ADDRESS, 0, data).unwrap();
     assert_eq!(direct.result.output(), Some(&out));
+}
+
+#[test]
+fn the_state_gas_reservoir_is_handed_back() {
+    let models = Arc::new(ResidentModels::new());
+    let list = precompiles(Arc::default(), models);
+    assert_eq!(list[0].0, PRECOMPILE_ADDRESS);
+    assert!(!list[0].1.supports_caching(), "answers depend on the registry");
+    let mut context = Context::mainnet();
+    // Out of gas, a revert, a result.
+    for (data, gas, used) in [(vec![], 10, 10), (vec![], 1_000, 700), (quote(&validate(&[])), 2_000, 796)] {
+        let input = PrecompileInput {
+            data: &data,
+            gas,
+            reservoir: 77,
+            caller: CALLER,
+            value: U256::ZERO,
+            target_address: PRECOMPILE_ADDRESS,
+            is_static: true,
+            bytecode_address: PRECOMPILE_ADDRESS,
+            internals: EvmInternals::from_context(&mut context),
+        };
+        let output = list[0].1.call(input).unwrap();
+        assert_eq!((output.gas_used, output.reservoir, output.state_gas_used), (used, 77, 0));
+    }
 }
 
 #[test]
