@@ -6,7 +6,7 @@
 //!
 //! | step | method | writes |
 //! |---|---|---|
-//! | build | [`Chain::build`] then [`Chain::adopt`] | the block and the head, in one transaction |
+//! | build | `Chain::build` then [`Chain::adopt`] | the block and the head, in one transaction |
 //! | validate | [`Chain::import`] | the block, not the head |
 //! | fork choice | [`Chain::set_head`] | the canonical index and the head |
 //! | finalise | [`Chain::finalise`] | the finalised block |

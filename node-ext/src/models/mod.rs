@@ -20,7 +20,7 @@ use lockstep_engine::{Limits, LoadedModel};
 use std::sync::{Arc, LazyLock, Weak};
 
 /// Models of at most so many bytes load at once.
-const LOAD_AT_ONCE: u64 = 16 * 1024 * 1024;
+const LOAD_AT_ONCE: u64 = 4 * 1024 * 1024;
 
 /// `ModelActivated(bytes32 indexed modelId, uint64 activationBlock)`.
 static MODEL_ACTIVATED: LazyLock<B256> = LazyLock::new(|| keccak256("ModelActivated(bytes32,uint64)"));

@@ -2,7 +2,13 @@
 
 use super::{PublishError, Published, local::LocalTransport, plan, publish};
 use crate::{miner::DevMiner, rpc::Api};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How long published models may take to load.
+const LOAD_TIME: Duration = Duration::from_secs(120);
 
 /// Why a directory of models was not published.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +28,12 @@ pub enum DirectoryError {
         path: PathBuf,
         /// Why.
         source: PublishError,
+    },
+    /// A model is on the chain and not in memory.
+    #[error("{path} is published, but this node did not load it; the log says why")]
+    NotLoaded {
+        /// The file.
+        path: PathBuf,
     },
     /// The chain takes no models.
     #[error("the genesis has no config.lockstep: this chain takes no models")]
@@ -73,6 +85,16 @@ pub(crate) fn publish_directory(api: &Api, miner: &DevMiner, dir: &Path) -> Resu
     if let Some(last) = all.last() {
         let failed = |source| DirectoryError::Publish { path: last.path.clone(), source };
         LocalTransport::new(api, miner).and_then(|local| local.mine_until(active_from)).map_err(failed)?;
+    }
+    // Large models load on threads of their own.
+    let began = Instant::now();
+    for file in &all {
+        while !api.models.contains(&file.published.model_id) {
+            if began.elapsed() > LOAD_TIME {
+                return Err(DirectoryError::NotLoaded { path: file.path.clone() });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
     Ok(all)
 }

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! - What [`Store::insert_block`] returned from is on disk: a later SIGKILL or power cut does not lose it.
+//! - What `Store::insert_block` returned from is on disk: a later SIGKILL or power cut does not lose it.
 //! - Trie nodes and code are stored by hash and never removed, so the state of *every* block stays readable
 //!   (archive) and a reorganisation to any block is a change of the canonical index alone.
 //! - A block is visible either whole (header, body, receipts, state, index) or not at all.

@@ -147,12 +147,18 @@ pub(crate) fn transfer(from: usize, nonce: u64, to: Address, value: u64) -> (B25
 
 /// The model y = x * weights + bias over rows of two values.
 pub(crate) fn tiny_model(weights: [f32; 2], bias: [f32; 2]) -> Vec<u8> {
-    let constant = |values: [f32; 2]| Tensor::new(vec![2], Data::F32(values.to_vec())).unwrap();
+    affine_model(&weights, &bias)
+}
+
+/// The model y = x * weights + bias over rows of as many values as there are weights.
+pub(crate) fn affine_model(weights: &[f32], bias: &[f32]) -> Vec<u8> {
+    let n = weights.len();
+    let constant = |values: &[f32]| Tensor::new(vec![n], Data::F32(values.to_vec())).unwrap();
     let node = |kind, a, b| GraphNode { op: Binary { kind }.into(), inputs: vec![Some(ValueId(a)), Some(ValueId(b))] };
     let graph = Graph {
         symbols: vec!["batch".into()],
-        inputs: vec![Input { name: "x".into(), dtype: DType::F32, shape: vec![Dim::symbol(0), Dim::Known(2)] }],
-        constants: vec![Constant { dtype: DType::F32, shape: vec![2] }; 2],
+        inputs: vec![Input { name: "x".into(), dtype: DType::F32, shape: vec![Dim::symbol(0), Dim::Known(n as u64)] }],
+        constants: vec![Constant { dtype: DType::F32, shape: vec![n as u32] }; 2],
         nodes: vec![node(BinaryKind::Mul, 0, 1), node(BinaryKind::Add, 3, 2)],
         outputs: vec![Output { name: "y".into(), value: ValueId(4) }],
         ..Graph::default()

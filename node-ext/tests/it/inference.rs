@@ -1,6 +1,6 @@
 //! Models on a dev chain: published, active, called, checked.
 
-use crate::common::{Client, Running, account, quantity, tiny_model};
+use crate::common::{Client, Running, account, affine_model, quantity, tiny_model};
 use alloy_primitives::{Address, B256, Bytes, I256, U256, hex};
 use alloy_sol_types::{SolCall, sol};
 use lockstep_node_ext::{NodeConfig, publish};
@@ -188,4 +188,31 @@ fn a_model_that_is_missing_parks_its_transactions() {
     node.handle().models().insert(model).unwrap();
     node.handle().retry_parked();
     assert_eq!(c.call("eth_getTransactionReceipt", json!([parked]))["status"], "0x1");
+}
+
+/// A model of several hundred chunks: published in batches, loaded beside the chain, its cost known before.
+#[test]
+fn a_large_model_is_published_and_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let values: Vec<f32> = (0..640 * 1024).map(|i| i as f32).collect();
+    let file = affine_model(&values, &values.iter().map(|v| v * 0.5).collect::<Vec<_>>());
+    let plan = publish::plan(&file, &Default::default()).unwrap();
+    std::fs::write(dir.path().join("large.lsm"), file).unwrap();
+    let began = Instant::now();
+    let node = with_models(&dir);
+    let published = &node.handle().published()[0].published;
+    assert_eq!(published.transactions, plan.chunks.len() + 2);
+    eprintln!(
+        "{} bytes in {} transactions, {} gas (planned {}), {:?}",
+        plan.weights_length,
+        published.transactions,
+        published.gas_used,
+        plan.cost.total(),
+        began.elapsed()
+    );
+    // The plan's cost is an upper bound within a few percent.
+    let (used, planned) = (published.gas_used, plan.cost.total());
+    assert!(used <= planned && planned <= used + used / 20, "planned {planned}, used {used}");
+    assert_eq!(node.client.call("lockstep_models", json!([]))[0]["resident"], true);
+    assert_eq!(plan.cost.delay, 1 + (plan.graph_length as u64 + plan.weights_length as u64) / (1 << 20));
 }
