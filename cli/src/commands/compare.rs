@@ -59,11 +59,11 @@ impl Side {
         let predictions = predict(&model, &given.tensors, &options)?;
         let measured = evaluate::evaluate(&model.graph, &predictions, &arrays, &what)?;
         let mut chain = Chain::default();
-        let id = chain.add(model.clone())?;
+        chain.add(model.clone())?;
         let size = |d: &lockstep_engine::Dim| d.as_known().unwrap_or(1) as usize;
         let one: Vec<Tensor> =
             model.graph.inputs.iter().map(|i| chain::zeros(i.dtype, i.shape.iter().map(size).collect())).collect();
-        let quotes = Quotes::ask(&chain, id, &one, model.graph.row_features().is_some())?;
+        let quotes = Quotes::ask(&chain, &model, &one)?;
         Ok(Self { file_length: file.length, model, predictions, measured, quotes })
     }
 

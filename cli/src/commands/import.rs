@@ -223,11 +223,11 @@ impl Report {
         self.json["cost"] = cost.to_json(m, &imported.node_names);
 
         let mut chain = Chain::default();
-        let id = chain.add(m.clone())?;
+        chain.add(m.clone())?;
         let size = |d: &lockstep_engine::Dim| d.as_known().unwrap_or(1) as usize;
         let zeros: Vec<_> =
             m.graph.inputs.iter().map(|i| chain::zeros(i.dtype, i.shape.iter().map(size).collect())).collect();
-        let quotes = Quotes::ask(&chain, id, &zeros, m.graph.row_features().is_some())?;
+        let quotes = Quotes::ask(&chain, m, &zeros)?;
         let unit = if m.graph.row_features().is_some() { "one row" } else { "one call" };
         let list: Vec<String> = quotes
             .functions

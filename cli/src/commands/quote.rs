@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::inspect::node_names;
 use crate::chain::{self, Chain};
-use crate::data::{self, inputs};
+use crate::data::{self, inputs, rows};
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
@@ -46,16 +46,19 @@ pub(crate) struct Quotes {
 
 impl Quotes {
     /// Asks the precompile.
-    pub(crate) fn ask(chain: &Chain, id: B256, inputs: &[Tensor], tabular: bool) -> Result<Self, Failure> {
+    pub(crate) fn ask(chain: &Chain, m: &LoadedModel, inputs: &[Tensor]) -> Result<Self, Failure> {
+        let id = B256::from(m.id);
         let mut calls = Vec::new();
-        if tabular {
+        if m.graph.row_features().is_some() {
             // NaNs have no 18-decimal form, but their places cost the same.
             let x = chain::wad_rows(inputs).or_else(|| {
                 chain::wad_rows(&inputs.iter().map(|t| chain::zeros(t.dtype(), t.shape.clone())).collect::<Vec<_>>())
             });
             let x = x.unwrap_or_default();
             calls.push(("infer", chain::infer_call(id, x.clone())));
-            calls.push(("classify", chain::classify_call(id, x)));
+            if rows::has_classes(m) {
+                calls.push(("classify", chain::classify_call(id, x)));
+            }
         }
         calls.push(("run", chain::run_call(id, inputs)));
         let mut functions = Vec::new();
@@ -95,10 +98,9 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let table = cost.table(&model, &names);
     let mut json = json!({ "modelId": number::hex32(&model.id), "cost": cost.to_json(&model, &names) });
     let stages = Stages::of(&model, &cost);
-    let tabular = model.graph.row_features().is_some();
     let mut chain = Chain::default();
-    let id = chain.add(model)?;
-    let quotes = Quotes::ask(&chain, id, &inputs.tensors, tabular)?;
+    chain.add(model.clone())?;
+    let quotes = Quotes::ask(&chain, &model, &inputs.tensors)?;
     json["gas"] = quotes.to_json();
 
     let mut t = Table::new(&["function", ">gas", ">base", ">call data", ">registry", ">shapes", ">work", ">result"]);

@@ -176,7 +176,7 @@ fn agreement(
             let d = (a - e).abs();
             greatest = greatest.max(d);
             if d > least_kept || i < WORST * width {
-                keep(row_of(i), d, crate::report::number::value(e), crate::report::number::value(a));
+                keep(row_of(i), d, shortest(e), shortest(a));
                 least_kept = least_kept.max(greatest * 1e-3);
             }
         }
@@ -202,6 +202,12 @@ fn agreement(
     worst.truncate(WORST);
     worst.retain(|w| w.difference > 0.0);
     Ok(Agreement { output: name.to_owned(), values: n, kind, worst })
+}
+
+/// The shortest decimal that tells a float32 from its neighbours.
+fn shortest(x: f64) -> String {
+    let x = x as f32;
+    if x != 0.0 && !(1e-4..1e9).contains(&x.abs()) { format!("{x:e}") } else { x.to_string() }
 }
 
 /// An expected label in the terms of the label output: the integer itself, or the index of the string.

@@ -1,6 +1,6 @@
 //! The values of a row: which input each comes from and what it is called (spec ABI-3).
 
-use lockstep_engine::{DType, Graph};
+use lockstep_engine::{DType, Graph, LoadedModel};
 
 /// One value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,4 +47,13 @@ pub(crate) fn width(graph: &Graph, i: usize) -> Option<usize> {
 pub(crate) fn fixed_rows(graph: &Graph) -> Option<u64> {
     graph.row_features()?;
     graph.rows_dim()?.as_known()
+}
+
+/// Whether `classify` means something: the model names classes, or its answer has a column for each. A single number
+/// without labels has one class only: that is a regressor.
+pub(crate) fn has_classes(m: &LoadedModel) -> bool {
+    let g = &m.graph;
+    let primary = g.outputs.get(usize::from(g.primary_output)).and_then(|o| m.checked.types.get(o.value.0 as usize));
+    let columns = primary.and_then(|t| t.shape.get(1..)?.iter().try_fold(1u64, |n, d| n.checked_mul(d.as_known()?)));
+    g.label_output.is_some() || !g.labels.is_empty() || columns.is_some_and(|n| n > 1)
 }

@@ -1,6 +1,7 @@
 //! Reading and writing numpy's .npz: a zip of .npy arrays, stored or deflated.
 
 mod npy;
+mod objects;
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};

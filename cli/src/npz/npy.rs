@@ -10,6 +10,8 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// numpy's own bound on headers it trusts is 10,000 bytes.
 const MAX_HEADER: usize = 65_536;
 const MAX_RANK: usize = 32;
+/// Longest pickle of an array of strings.
+const MAX_PICKLE: u64 = 256 << 20;
 
 /// Reads one array of at most `limit` bytes.
 pub(super) fn read(reader: &mut impl Read, limit: u64) -> Result<Array, String> {
@@ -37,8 +39,16 @@ pub(super) fn read(reader: &mut impl Read, limit: u64) -> Result<Array, String> 
     let mut text = vec![0u8; length];
     fill(reader, &mut text)?;
     let header = Header::parse(std::str::from_utf8(&text).map_err(|_| "its header is no text")?)?;
-    let kind = Kind::parse(&header.descr)?;
     let count = header.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+    if header.descr.trim_start_matches('|') == "O" {
+        // A pickle, whose length the header does not say.
+        let mut pickle = Vec::new();
+        reader.take(limit.min(MAX_PICKLE)).read_to_end(&mut pickle).map_err(|e| format!("it cannot be read: {e}"))?;
+        let values = Values::Text(super::objects::texts(&pickle, count.unwrap_or(usize::MAX))?);
+        let array = Array { shape: header.shape, values, kind: "object".into() };
+        return Ok(if header.fortran { array.from_fortran() } else { array });
+    }
+    let kind = Kind::parse(&header.descr)?;
     let size = count.and_then(|n| n.checked_mul(kind.size)).filter(|n| *n as u64 <= limit);
     let Some((count, size)) = count.zip(size) else {
         return Err(format!("an array of shape {:?} exceeds the limit of {limit} bytes", header.shape));
@@ -117,12 +127,9 @@ impl Kind {
             letter => ('<', letter),
         };
         let width: usize = match chars.as_str() {
-            "" if matches!(letter, 'O' | '?') => 1,
+            "" if letter == '?' => 1,
             digits => digits.parse().map_err(|_| unsupported())?,
         };
-        if letter == 'O' {
-            return Err("it holds Python objects; save text as numpy.asarray(x, dtype=str)".into());
-        }
         let named = |name: &str| format!("{name}{}", width.saturating_mul(8));
         let (size, name) = match (letter, width) {
             ('f', 2 | 4 | 8) => (width, named("float")),

@@ -21,7 +21,7 @@ pub(crate) fn cast_line(m: &LoadedModel, url: &str) -> String {
         let ty = "(uint32,uint64,bytes32,bytes32,uint64,uint64,uint64,uint32,uint32,(string,uint8,string[])[],(string,uint8,string[])[],(string,string[])[],string[])";
         return format!("cast call {PRECOMPILE} \"describe(bytes32)({ty})\" {id} --rpc-url {url}");
     }
-    let classifier = m.graph.label_output.is_some() || !m.graph.labels.is_empty();
+    let classifier = rows::has_classes(m);
     let function =
         if classifier { "classify(bytes32,int256[])(uint256[],int256[])" } else { "infer(bytes32,int256[])(int256[])" };
     format!("cast call {PRECOMPILE} \"{function}\" {id} \"[{}]\" --rpc-url {url}", values.join(","))

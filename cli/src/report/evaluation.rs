@@ -85,7 +85,7 @@ pub(crate) fn worst(rows: &[WorstRow]) -> String {
     for w in rows {
         t.row([w.row.to_string(), w.expected.clone(), w.actual.clone(), value(w.difference)]);
     }
-    t.render()
+    t.render_at(4)
 }
 
 /// The span of each feature in the data.
@@ -104,9 +104,9 @@ pub(crate) fn ranges_text(ranges: &[Range]) -> String {
         }
         t.row([r.column.name.clone(), low, high, remarks.join(", ")]);
     }
-    let mut out = t.render();
+    let mut out = t.render_at(4);
     if ranges.len() > SHOWN {
-        out.push_str(&format!("  … and {} more (--json has all)\n", ranges.len() - SHOWN));
+        out.push_str(&format!("    … and {} more (--json has all)\n", ranges.len() - SHOWN));
     }
     out
 }

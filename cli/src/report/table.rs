@@ -23,6 +23,11 @@ impl Table {
 
     /// As text, each line indented by two spaces.
     pub(crate) fn render(&self) -> String {
+        self.render_at(2)
+    }
+
+    /// As text, indented by so many spaces.
+    pub(crate) fn render_at(&self, indent: usize) -> String {
         let mut widths = vec![0usize; self.right.len()];
         for row in &self.rows {
             for (w, cell) in widths.iter_mut().zip(row) {
@@ -31,7 +36,7 @@ impl Table {
         }
         let mut out = String::new();
         for row in &self.rows {
-            let mut line = String::from(" ");
+            let mut line = " ".repeat(indent.saturating_sub(1));
             for ((cell, w), right) in row.iter().zip(&widths).zip(&self.right) {
                 let pad = " ".repeat(w - cell.chars().count());
                 let (before, after) = if *right { (pad, String::new()) } else { (String::new(), pad) };

@@ -28,11 +28,6 @@ impl Client {
         Self { agent: config.into(), url: url.to_owned() }
     }
 
-    /// The address.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Calls a method.
     pub(crate) fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, PublishError> {
         let failed = |e: String| PublishError::Transport(format!("{method} at {}: {e}", self.url));

@@ -118,9 +118,7 @@ impl Shape {
             };
             let inputs: Vec<Tensor> = g.inputs.iter().map(zeros).collect();
             let call = chain::classify_call(m.id.into(), chain::wad_rows(&inputs).unwrap_or_default());
-            // A single number without labels has one class only: a regressor.
-            let classes = g.label_output.is_some() || !g.labels.is_empty() || outputs > 1;
-            classifier = classes && chain.quote(call).is_ok();
+            classifier = rows::has_classes(m) && chain.quote(call).is_ok();
         }
         Ok(Self { columns, fields, outputs, classifier, fixed_rows })
     }

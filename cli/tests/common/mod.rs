@@ -1,5 +1,5 @@
 //! What the tests of the command line share: they run the binary and read what it prints.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
