@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// One thing wrong with an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// Where: a node, a tensor, a file.
     pub place: Option<String>,
     /// The operator concerned.
@@ -17,7 +17,7 @@ pub(crate) struct Problem {
 
 /// Why a command ended without success.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// The command line makes no sense (status 2).
     Usage(String),
     /// An input is refused (status 3): what it is, and every problem found.
@@ -35,18 +35,18 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// An input refused for one reason.
-    pub(crate) fn refused(what: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub fn refused(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Refused { what: what.into(), problems: vec![Problem { reason: reason.into(), ..Problem::default() }] }
     }
 
     /// The same, with what to do about it.
-    pub(crate) fn refused_with(what: impl Into<String>, reason: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn refused_with(what: impl Into<String>, reason: impl Into<String>, advice: impl Into<String>) -> Self {
         let problem = Problem { reason: reason.into(), advice: Some(advice.into()), ..Problem::default() };
         Self::Refused { what: what.into(), problems: vec![problem] }
     }
 
     /// The exit status.
-    pub(crate) fn status(&self) -> u8 {
+    pub fn status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::Refused { .. } => 3,
@@ -55,7 +55,7 @@ impl Failure {
     }
 
     /// For people, on stderr. The last line is the shortest useful one: tools show it alone.
-    pub(crate) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         match self {
             Self::Usage(text) => format!("error: {text}"),
             Self::Differs(text) => text.clone(),
@@ -80,7 +80,7 @@ impl Failure {
     }
 
     /// For programs, on stderr.
-    pub(crate) fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let (kind, reason, what, problems) = match self {
             Self::Usage(t) => ("usage", t.clone(), None, Vec::new()),
             Self::Differs(t) => ("differs", t.clone(), None, Vec::new()),

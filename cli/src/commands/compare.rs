@@ -1,6 +1,6 @@
 //! `lockstep compare`: what an upgrade changes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lockstep_engine::exec::Options;
@@ -49,7 +49,7 @@ struct Side {
 }
 
 impl Side {
-    fn of(path: &PathBuf, args: &Args) -> Result<Self, Failure> {
+    fn of(path: &Path, args: &Args) -> Result<Self, Failure> {
         let file = files::read_model(path)?;
         let model = file.loaded;
         let what = args.data.display().to_string();

@@ -1,8 +1,11 @@
 //! An array as numpy has it.
 
+/// The first float that no i64 holds.
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// Elements, in the widest type of their kind.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Values {
+pub enum Values {
     /// binary16 and binary32.
     F32(Vec<f32>),
     /// binary64.
@@ -19,7 +22,7 @@ pub(crate) enum Values {
 
 impl Values {
     /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self {
             Self::F32(v) => v.len(),
             Self::F64(v) => v.len(),
@@ -30,8 +33,13 @@ impl Values {
         }
     }
 
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Element `i` as a float; `None` for text.
-    pub(crate) fn number(&self, i: usize) -> Option<f64> {
+    pub fn number(&self, i: usize) -> Option<f64> {
         match self {
             Self::F32(v) => v.get(i).map(|x| f64::from(*x)),
             Self::F64(v) => v.get(i).copied(),
@@ -43,22 +51,21 @@ impl Values {
     }
 
     /// Element `i` as an integer, where it is exactly one.
-    pub(crate) fn integer(&self, i: usize) -> Option<i64> {
+    pub fn integer(&self, i: usize) -> Option<i64> {
         match self {
             Self::Int(v) => v.get(i).copied(),
             Self::UInt(v) => v.get(i).and_then(|x| i64::try_from(*x).ok()),
             Self::Bool(v) => v.get(i).map(|x| i64::from(*x)),
             Self::F32(_) | Self::F64(_) => {
                 let x = self.number(i)?;
-                // 2^63 is the first float that does not fit.
-                (x.fract() == 0.0 && x.abs() < 9.223_372_036_854_775_8e18).then_some(x as i64)
+                (x.fract() == 0.0 && x.abs() < TWO_63).then_some(x as i64)
             }
             Self::Text(_) => None,
         }
     }
 
     /// Element `i` as text.
-    pub(crate) fn text(&self, i: usize) -> Option<&str> {
+    pub fn text(&self, i: usize) -> Option<&str> {
         match self {
             Self::Text(v) => v.get(i).map(String::as_str),
             _ => None,
@@ -66,12 +73,12 @@ impl Values {
     }
 
     /// Whether these are floats.
-    pub(crate) fn is_float(&self) -> bool {
+    pub fn is_float(&self) -> bool {
         matches!(self, Self::F32(_) | Self::F64(_))
     }
 
     /// The elements at these positions.
-    pub(crate) fn pick(&self, at: impl Iterator<Item = usize> + Clone) -> Self {
+    pub fn pick(&self, at: impl Iterator<Item = usize> + Clone) -> Self {
         match self {
             Self::F32(v) => Self::F32(at.map(|i| v[i]).collect()),
             Self::F64(v) => Self::F64(at.map(|i| v[i]).collect()),
@@ -85,7 +92,7 @@ impl Values {
 
 /// A dense array, row-major.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Array {
+pub struct Array {
     /// Dimensions, outermost first.
     pub shape: Vec<usize>,
     /// Elements; their number is the product of the dimensions.
@@ -96,17 +103,22 @@ pub(crate) struct Array {
 
 impl Array {
     /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.values.len()
     }
 
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Rows along the first axis; 1 for a scalar.
-    pub(crate) fn rows(&self) -> usize {
+    pub fn rows(&self) -> usize {
         self.shape.first().copied().unwrap_or(1)
     }
 
     /// Rows `start..end` along the first axis.
-    pub(crate) fn slice_rows(&self, start: usize, end: usize) -> Self {
+    pub fn slice_rows(&self, start: usize, end: usize) -> Self {
         let width: usize = self.shape.iter().skip(1).product();
         let mut shape = self.shape.clone();
         if let Some(d) = shape.first_mut() {
@@ -116,9 +128,9 @@ impl Array {
     }
 
     /// The same array in row-major order, where the elements lie in column-major order.
-    pub(crate) fn from_fortran(self) -> Self {
+    pub fn into_row_major(self) -> Self {
         let rank = self.shape.len();
-        if rank < 2 || self.len() == 0 {
+        if rank < 2 || self.is_empty() {
             return self;
         }
         let mut strides = vec![1usize; rank];

@@ -8,7 +8,7 @@ use crate::npz::Arrays;
 
 /// The inputs of a call.
 #[derive(Debug, Clone)]
-pub(crate) struct Inputs {
+pub struct Inputs {
     /// One tensor for each input of the model.
     pub tensors: Vec<Tensor>,
     /// What the user may want to know.
@@ -16,7 +16,7 @@ pub(crate) struct Inputs {
 }
 
 /// Finds and converts every input of the model, or says all that is wrong.
-pub(crate) fn map(graph: &Graph, arrays: &Arrays, what: &str) -> Result<Inputs, Failure> {
+pub fn map(graph: &Graph, arrays: &Arrays, what: &str) -> Result<Inputs, Failure> {
     let columns = rows::columns(graph).unwrap_or_default();
     let mut notes = Vec::new();
     let mut problems = Vec::new();

@@ -1,15 +1,15 @@
 //! Data that users bring: arrays, tables, and how they become a model's inputs.
 
 mod array;
-pub(crate) mod csv;
-pub(crate) mod evaluate;
-pub(crate) mod inputs;
-pub(crate) mod metrics;
-pub(crate) mod predict;
-pub(crate) mod ranges;
-pub(crate) mod rows;
+pub mod csv;
+pub mod evaluate;
+pub mod inputs;
+pub mod metrics;
+pub mod predict;
+pub mod ranges;
+pub mod rows;
 
-pub(crate) use array::{Array, Values};
+pub use array::{Array, Values};
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::npz::Arrays;
 
 /// Reads .npz, or .csv where `rows` of named columns make sense.
-pub(crate) fn read(path: &Path, graph: &lockstep_engine::Graph) -> Result<Arrays, Failure> {
+pub fn read(path: &Path, graph: &lockstep_engine::Graph) -> Result<Arrays, Failure> {
     let bytes = crate::files::read(path)?;
     let named_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     let parsed = if named_csv { csv::read(&bytes, graph) } else { crate::npz::read(&bytes) };

@@ -12,15 +12,15 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use crate::data::Array;
 
 /// Largest sum of the arrays of one file, decompressed.
-pub(crate) const MAX_BYTES: u64 = 8 << 30;
+pub const MAX_BYTES: u64 = 8 << 30;
 /// Largest number of arrays of one file.
 const MAX_ARRAYS: usize = 4_096;
 
 /// Arrays by name.
-pub(crate) type Arrays = BTreeMap<String, Array>;
+pub type Arrays = BTreeMap<String, Array>;
 
 /// Reads all arrays of a file.
-pub(crate) fn read(bytes: &[u8]) -> Result<Arrays, String> {
+pub fn read(bytes: &[u8]) -> Result<Arrays, String> {
     read_bounded(bytes, MAX_BYTES)
 }
 
@@ -50,7 +50,7 @@ fn read_bounded(bytes: &[u8], limit: u64) -> Result<Arrays, String> {
 }
 
 /// Writes arrays, uncompressed and with fixed times: the same arrays give the same bytes.
-pub(crate) fn write<'a>(
+pub fn write<'a>(
     arrays: impl IntoIterator<Item = (&'a str, &'a lockstep_engine::Tensor)>,
 ) -> Result<Vec<u8>, String> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));

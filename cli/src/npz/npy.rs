@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut impl Read, limit: u64) -> Result<Array, String> 
         reader.take(limit.min(MAX_PICKLE)).read_to_end(&mut pickle).map_err(|e| format!("it cannot be read: {e}"))?;
         let values = Values::Text(super::objects::texts(&pickle, count.unwrap_or(usize::MAX))?);
         let array = Array { shape: header.shape, values, kind: "object".into() };
-        return Ok(if header.fortran { array.from_fortran() } else { array });
+        return Ok(if header.fortran { array.into_row_major() } else { array });
     }
     let kind = Kind::parse(&header.descr)?;
     let size = count.and_then(|n| n.checked_mul(kind.size)).filter(|n| *n as u64 <= limit);
@@ -61,7 +61,7 @@ pub(super) fn read(reader: &mut impl Read, limit: u64) -> Result<Array, String> 
     }
     let values = kind.values(&bytes, count)?;
     let array = Array { shape: header.shape, values, kind: kind.name };
-    Ok(if header.fortran { array.from_fortran() } else { array })
+    Ok(if header.fortran { array.into_row_major() } else { array })
 }
 
 fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> Result<(), String> {

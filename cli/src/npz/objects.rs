@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         self.stack.pop().ok_or_else(|| REFUSED.to_owned())
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Item>, String> {
+    fn down_to_mark(&mut self) -> Result<Vec<Item>, String> {
         let mark = self.stack.iter().rposition(|i| matches!(i, Item::Mark)).ok_or(REFUSED)?;
         let items = self.stack.split_off(mark + 1);
         self.stack.pop();
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
             0x86 => self.tuple(2)?,
             0x87 => self.tuple(3)?,
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.down_to_mark()?;
                 self.push(Item::Tuple(items))?;
             }
             b'a' => {
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
                 self.append(vec![item])?;
             }
             b'e' => {
-                let items = self.to_mark()?;
+                let items = self.down_to_mark()?;
                 self.append(items)?;
             }
             0x94 => self.memoize()?,

@@ -90,10 +90,10 @@ impl Transport for Sender {
 
     fn send(&mut self, transactions: Vec<Outgoing>) -> Result<Vec<Included>, PublishError> {
         let from = self.signer.address();
-        let mut nonce: u64 = self.client.call::<U64>("eth_getTransactionCount", json!([from, "pending"]))?.to();
+        let first: u64 = self.client.call::<U64>("eth_getTransactionCount", json!([from, "pending"]))?.to();
         let (base, tip) = self.client.fees()?;
         let mut hashes = Vec::with_capacity(transactions.len());
-        for outgoing in transactions {
+        for (nonce, outgoing) in (first..).zip(transactions) {
             let gas_limit = match outgoing.gas {
                 Some(gas) => gas,
                 None => self.estimate(&outgoing)?,
@@ -113,7 +113,6 @@ impl Transport for Sender {
             let signature = self.signer.sign_hash_sync(&tx.signature_hash()).map_err(failed)?;
             let raw = Bytes::from(tx.into_signed(signature).encoded_2718());
             hashes.push(self.client.call::<B256>("eth_sendRawTransaction", json!([raw]))?);
-            nonce += 1;
         }
         hashes.into_iter().map(|hash| self.receipt(hash)).collect()
     }
