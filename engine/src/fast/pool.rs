@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Failure, Threads};
 use crate::ops::conv::Axis;
-use crate::ops::pool::{Lanes, Pool, PoolKind};
+use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::shape::known_shape;
 use crate::tensor::{Data, Tensor, TensorType};
 
@@ -21,8 +21,8 @@ pub(crate) fn run(op: &Pool, x: &Tensor, output: &TensorType, threads: &Threads)
     let job = Job { axes, input, output, count_pad: op.count_pad };
     let data = match (&x.data, op.kind) {
         (Data::F32(v), PoolKind::Max) => {
-            // The first greatest: later ones must be greater; NaN is, once.
-            let greater = |x: f32, best: f32| x > best || (x.is_nan() && !best.is_nan());
+            // The first greatest: later ones must be greater; NaN is, once. Without a branch, which no CPU could predict.
+            let greater = |x: f32, best: f32| (x > best) | (x.is_nan() & !best.is_nan());
             job.planes(v, threads, |x, out| job.max(x, out, f32::NEG_INFINITY, greater)).map(Data::F32)
         }
         (Data::I8(v), PoolKind::Max) => {
@@ -46,7 +46,9 @@ struct Job {
 
 /// The first n with `n * step + offset >= limit`.
 fn reaching(limit: usize, offset: usize, step: usize) -> usize {
-    limit.saturating_sub(offset).div_ceil(step)
+    let rest = limit.saturating_sub(offset);
+    // Most steps are 1, and a division takes as long as ten taps.
+    if step == 1 { rest } else { rest.div_ceil(step) }
 }
 
 impl Job {
@@ -135,23 +137,35 @@ impl Job {
 
     fn mean(&self, x: &[f32], out: &mut [f32]) {
         let [_, h, w] = self.input;
-        for (i, out) in out.iter_mut().enumerate() {
-            let at = [i / (self.output[1] * self.output[2]), i / self.output[2] % self.output[1], i % self.output[2]];
-            let [zs, ys, xs] = [0, 1, 2].map(|i| self.inside(i, at[i]));
-            let divisor = if self.count_pad {
-                (0..3).map(|i| self.counted(i, at[i])).product()
-            } else {
-                zs.len() * ys.len() * xs.len()
-            };
-            let mut lanes = Lanes::default();
-            for z in zs {
-                let z = self.place(0, at[0], z);
-                for y in ys.clone() {
-                    let line = &x[(z * h + self.place(1, at[1], y)) * w..][..w];
-                    xs.clone().for_each(|t| lanes.add(line[self.place(2, at[2], t)]));
+        for (i, out) in out.chunks_exact_mut(self.output[2]).enumerate() {
+            let (wz, wy) = (i / self.output[1], i % self.output[1]);
+            let (zs, ys) = (self.inside(0, wz), self.inside(1, wy));
+            let counted = self.counted(0, wz) * self.counted(1, wy);
+            for (wx, out) in out.iter_mut().enumerate() {
+                let xs = self.inside(2, wx);
+                let (mut lanes, mut next) = ([0.0f32; 16], 0usize);
+                for z in zs.clone() {
+                    let z = self.place(0, wz, z);
+                    for y in ys.clone() {
+                        let line = &x[(z * h + self.place(1, wy, y)) * w..][..w];
+                        for t in xs.clone() {
+                            lanes[next % 16] += line[self.place(2, wx, t)];
+                            next += 1;
+                        }
+                    }
                 }
+                // A lane without an element is +0 and no lane is -0 (each starts at +0), so that adding it
+                // changes nothing.
+                let mut half = 8;
+                while half > 0 {
+                    for l in 0..half.min(next.saturating_sub(half)) {
+                        lanes[l] += lanes[l + half];
+                    }
+                    half /= 2;
+                }
+                let divisor = if self.count_pad { counted * self.counted(2, wx) } else { next };
+                *out = lanes[0] / divisor as f32;
             }
-            *out = lanes.sum() / divisor as f32;
         }
     }
 }

@@ -85,19 +85,18 @@ impl Pool {
 
 /// S2 (spec NUM-10): element i goes to lane i mod 16, lanes start at +0 and join 8-4-2-1.
 #[derive(Default)]
-pub(crate) struct Lanes {
+struct Lanes {
     lanes: [f32; 16],
     next: usize,
 }
 
 impl Lanes {
-    #[inline]
-    pub(crate) fn add(&mut self, x: f32) {
+    fn add(&mut self, x: f32) {
         self.lanes[self.next % 16] += x;
         self.next += 1;
     }
 
-    pub(crate) fn sum(mut self) -> f32 {
+    fn sum(mut self) -> f32 {
         for half in [8, 4, 2, 1] {
             for l in 0..half {
                 self.lanes[l] += self.lanes[l + half];
