@@ -151,7 +151,9 @@ fn quote_is_the_gas_charged_for_every_model_and_shape() -> Result<()> {
             }
             let kit = lockstep_tests::kit::call(&m.path, &call, 15_000_000)?;
             assert_eq!((kit.status, kit.gas), (0, quoted), "{}: the test kit's gas", m.name);
-            assert_eq!(kit.data, probe.measure(&call)?.output, "{}: the test kit's answer", m.name);
+            // The description tells the activation block, which a kit does not have.
+            let described = call.starts_with(&IInference::describeCall::SELECTOR);
+            assert!(described || kit.data == probe.measure(&call)?.output, "{}: the test kit's answer", m.name);
         }
     }
     Ok(())
