@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     import: Option<PathBuf>,
     /// A folder whose model files (*.lsm) are published at first start
-    #[arg(long, value_name = "DIR", requires = "dev")]
+    #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
     /// Where the chain is kept; in memory where not given
     #[arg(long, value_name = "DIR")]
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     http_addr: IpAddr,
     /// Seconds between blocks, instead of a block for each transaction
-    #[arg(long, value_name = "SECONDS", requires = "dev", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     block_time: Option<Duration>,
 }
 
@@ -63,6 +63,10 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 /// Runs the command.
 pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
+    if !args.dev && (args.models.is_some() || args.block_time.is_some()) {
+        let hint = "publish with `lockstep publish MODEL.lsm --rpc URL`";
+        return Err(Failure::Usage(format!("--models and --block-time need --dev; on another chain, {hint}")));
+    }
     if let Some(dir) = args.models.as_ref().filter(|d| !d.is_dir()) {
         return Err(Failure::Usage(format!("--models {} is no folder", dir.display())));
     }
