@@ -1,7 +1,7 @@
 //! Constant folding by the engine's reference: bounded in size and work, both counted, never timed.
 
 use lockstep_engine::cost::Unit;
-use lockstep_engine::{Op, Tensor, TensorType};
+use lockstep_engine::{Data, Op, Tensor, TensorType};
 
 use super::{Builder, Val};
 use crate::error::{Lowered, refuse};
@@ -25,6 +25,11 @@ impl Builder {
             }
         }
         let Some(bytes) = ty.bytes() else { return Ok(None) };
+        if bytes == 0 {
+            // Other dimensions may be huge: no kernel has to walk along them.
+            let data = lockstep_engine::float::convert::cast(&Data::I64(Vec::new()), ty.dtype);
+            return Ok(Some(Tensor { shape: ty.dims()?, data }));
+        }
         let taken: u64 = tensors.iter().flatten().filter_map(|t| t.ty().bytes()).fold(0, u64::saturating_add);
         if bytes > SMALL && bytes > taken.saturating_mul(2) {
             return Ok(None);

@@ -97,7 +97,7 @@ pub(super) fn eye_like(c: &mut Call<'_>) -> Outputs {
     let Some([rows, columns]) = known(&c.b.shape(x)).and_then(|s| <[usize; 2]>::try_from(s).ok()) else {
         return refuse!("a matrix of known size is expected");
     };
-    if rows.saturating_mul(columns) > MAX {
+    if rows.max(columns).max(rows.saturating_mul(columns)) > MAX {
         return refuse!("a matrix of {rows} times {columns}");
     }
     let dtype = match c.attrs.int_opt("dtype")? {

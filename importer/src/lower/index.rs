@@ -93,7 +93,7 @@ pub(super) fn trilu(c: &mut Call<'_>) -> Outputs {
     let Some([rows, columns]) = last.and_then(|v| <[usize; 2]>::try_from(v).ok()) else {
         return Err(Refusal::new("the two last dimensions have to be known").advice("export with them fixed"));
     };
-    if rows.saturating_mul(columns) > 1 << 24 {
+    if rows.max(columns).max(rows.saturating_mul(columns)) > 1 << 24 {
         return refuse!("a triangle of {rows} times {columns}");
     }
     let k = match c.opt(1)? {
