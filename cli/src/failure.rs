@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 /// One thing wrong with an input.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: a node, a tensor, a file.
-    pub place: Option<String>,
+    /// The node concerned, by the name in the author's file.
+    pub node: Option<String>,
+    /// The tensor or array concerned.
+    pub tensor: Option<String>,
     /// The operator concerned.
     pub operator: Option<String>,
     /// What is wrong.
@@ -62,7 +64,7 @@ impl Failure {
             Self::Other(e) => format!("error: {e:#}"),
             Self::Refused { what, problems } => {
                 let mut out = format!("error: {what} is refused");
-                if let [Problem { place: None, operator: None, reason, advice }] = problems.as_slice() {
+                if let [Problem { node: None, tensor: None, operator: None, reason, advice }] = problems.as_slice() {
                     out.push_str(&format!(": {reason}"));
                     if let Some(a) = advice {
                         out.push_str(&format!("\n  {a}"));
@@ -98,14 +100,18 @@ impl Problem {
     /// One line: place, operator, reason, advice.
     fn to_line(&self) -> String {
         let mut out = String::new();
-        if let Some(place) = &self.place {
-            out.push_str(place);
-            if let Some(op) = &self.operator {
-                out.push_str(&format!(" ({op})"));
-            }
+        let operator = self.operator.as_ref();
+        match (&self.node, operator) {
+            (Some(node), Some(op)) => out.push_str(&format!("node '{node}' ({op})")),
+            (Some(node), None) => out.push_str(&format!("node '{node}'")),
+            (None, Some(op)) => out.push_str(op),
+            (None, None) => {}
+        }
+        if let Some(t) = &self.tensor {
+            out.push_str(&format!("{}'{t}'", if out.is_empty() { "" } else { ", tensor " }));
+        }
+        if !out.is_empty() {
             out.push_str(": ");
-        } else if let Some(op) = &self.operator {
-            out.push_str(&format!("{op}: "));
         }
         out.push_str(&self.reason);
         if let Some(a) = &self.advice {
@@ -115,7 +121,7 @@ impl Problem {
     }
 
     fn to_json(&self) -> Value {
-        json!({ "node": self.place, "operator": self.operator, "reason": self.reason, "advice": self.advice })
+        json!({ "node": self.node, "operator": self.operator, "tensor": self.tensor, "reason": self.reason, "advice": self.advice })
     }
 }
 
@@ -159,7 +165,8 @@ mod tests {
     #[test]
     fn every_problem_has_its_line() {
         let p = |n: &str| Problem {
-            place: Some(n.into()),
+            node: Some(n.into()),
+            tensor: Some("t".into()),
             operator: Some("Foo".into()),
             reason: "not supported".into(),
             advice: Some("use Bar".into()),
@@ -167,7 +174,7 @@ mod tests {
         let f = Failure::Refused { what: "m.onnx".into(), problems: vec![p("a"), p("b")] };
         assert_eq!(
             f.to_text(),
-            "error: m.onnx is refused, 2 problems:\n  a (Foo): not supported; use Bar\n  b (Foo): not supported; use Bar"
+            "error: m.onnx is refused, 2 problems:\n  node 'a' (Foo), tensor 't': not supported; use Bar\n  node 'b' (Foo), tensor 't': not supported; use Bar"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The command `lockstep` as a library: what the binary runs, and the readers of data that tests share with it.
 //!
-//! One file a command in [`commands`]; every error becomes an exit status in [`failure`], and nowhere else.
+//! One file a command; every error becomes an exit status in [`failure`], and nowhere else.
 
 mod chain;
 mod commands;

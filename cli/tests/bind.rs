@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::onnx::{self, port};
 use common::{MODELS, import, lockstep, root, text};
 
 /// forge, where `npm ci` has installed it.
@@ -35,6 +36,23 @@ fn bindings_of_all_models_are_formatted_and_compile() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("src")).unwrap();
     bind_all(dir.path());
+    // Models that take tensors, rows in a fixed number, and rows too long for a struct.
+    let others = [
+        (
+            "Tensors",
+            onnx::model("MatMul", &["a", "b"], &[port("a", &[2, 3]), port("b", &[3, 4])], &port("y", &[2, 4]), &[]),
+        ),
+        ("Fixed", onnx::model("Softmax", &["a"], &[port("a", &[4, 3])], &port("y", &[4, 3]), &[])),
+        ("Long", onnx::model("Relu", &["a"], &[port("a", &[0, 3, 16, 16])], &port("y", &[0, 3, 16, 16]), &[])),
+    ];
+    for (name, bytes) in others {
+        let (source, model) = (dir.path().join("m.onnx"), text(dir.path().join("m.lsm")));
+        std::fs::write(&source, bytes).unwrap();
+        let run = lockstep(["import", &text(&source), "-o", &model]);
+        assert_eq!(run.status, 0, "{name}: {run:?}");
+        let run = lockstep(["bind", &model, "-o", &text(dir.path().join(format!("src/{name}.sol")))]);
+        assert_eq!(run.status, 0, "{name}: {run:?}");
+    }
     let Some(mut fmt) = forge() else {
         eprintln!("forge is not installed (npm ci): formatting and compilation were not checked");
         return;
@@ -54,14 +72,16 @@ fn bindings_of_all_models_are_formatted_and_compile() {
     let user = "// SPDX-License-Identifier: MIT\npragma solidity ^0.8.24;\n\
         import {BreastCancerLogreg} from \"./BreastCancerLogreg.sol\";\nimport {DiabetesGbr} from \"./DiabetesGbr.sol\";\n\
         import {WineMixed} from \"./WineMixed.sol\";\nimport {VolatilityMlp} from \"./VolatilityMlp.sol\";\n\
-        import {DigitsCnn} from \"./DigitsCnn.sol\";\n\
+        import {DigitsCnn} from \"./DigitsCnn.sol\";\nimport {Tensors as T} from \"./Tensors.sol\";\nimport {Fixed as F} from \"./Fixed.sol\";\n\
         contract User {\n\
         function a() external view returns (uint256 c, int256 s) { (c, s) = BreastCancerLogreg.classify(BreastCancerLogreg.example()); }\n\
         function b() external view returns (int256) { return DiabetesGbr.infer(DiabetesGbr.example()) - DiabetesGbr.EXAMPLE_ANSWER; }\n\
         function c() external view returns (bool ok) { (uint256 k,) = WineMixed.classify(WineMixed.example()); ok = k == WineMixed.EXAMPLE_CLASS && k != WineMixed.CLASS_BAROLO; }\n\
         function d(VolatilityMlp.Features[] memory x) external view returns (int256[] memory) { return VolatilityMlp.infer(x); }\n\
         function e() external view returns (int256[] memory) { return DigitsCnn.infer(DigitsCnn.row(DigitsCnn.example()).length == 64 ? DigitsCnn.example() : DigitsCnn.example()); }\n\
-        }\n";
+        function f(T2[] memory t, int256[] memory x) external view { T.run(t); F.classify(x); }\n\
+        }\n\
+        import {Tensor as T2} from \"lockstep/IInference.sol\";\n";
     std::fs::write(dir.path().join("src/User.sol"), user).unwrap();
     let built = forge().unwrap().args(["build", "--no-cache"]).current_dir(dir.path()).output().unwrap();
     let printed = format!("{}{}", String::from_utf8_lossy(&built.stdout), String::from_utf8_lossy(&built.stderr));

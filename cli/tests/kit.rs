@@ -56,6 +56,10 @@ fn the_kit_gets_answers_and_the_gas_that_quote_says() {
     more.push("--delegate".into());
     let (status, _, data) = ask(&more);
     assert_eq!((status, &data[..4]), (1, &IInference::DelegateCall::SELECTOR[..]));
+    let mut more = args("1000000", &model, &call);
+    more.push("--delegate=0x00000000000000000000000000000000000000aa".into());
+    let target = IInference::DelegateCall::abi_decode(&ask(&more).2).unwrap().target;
+    assert_eq!(target, alloy_primitives::address!("00000000000000000000000000000000000000aa"));
 
     let in_file = dir.path().join("call.hex");
     std::fs::write(&in_file, hex::encode_prefixed(&call) + "\n").unwrap();

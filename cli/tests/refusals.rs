@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::onnx::{self, bytes, int, port, tensor_field};
 use common::{import, lockstep, model_dir, text, write_npz};
 
 #[test]
@@ -129,33 +130,31 @@ fn external_data_stays_in_the_models_folder() {
     assert_eq!(run.status, 0, "{run:?}");
 }
 
-/// `y = x + w` with w (f32, 4 values) in an external file, as protobuf bytes.
+/// `y = x + w` with w (f32, 4 values) in an external file.
 fn external_model(location: &str) -> Vec<u8> {
-    fn field(number: u8, body: &[u8]) -> Vec<u8> {
-        assert!(body.len() < 16_384);
-        let mut out = vec![number << 3 | 2];
-        if body.len() < 128 {
-            out.push(body.len() as u8);
-        } else {
-            out.extend([(body.len() & 127) as u8 | 128, (body.len() >> 7) as u8]);
-        }
-        out.extend(body);
-        out
-    }
-    let int = |number: u8, value: u8| vec![number << 3, value];
-    let entry = |key: &str, value: &str| field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
+    let entry =
+        |key: &str, value: &str| tensor_field(13, &[bytes(1, key.as_bytes()), bytes(2, value.as_bytes())].concat());
     // TensorProto: dims 1, data_type 2, name 8, external_data 13, data_location 14.
-    let tensor = [int(1, 4), int(2, 1), field(8, b"w"), entry("location", location), int(14, 1)].concat();
-    // ValueInfoProto: name 1, type 2 { tensor_type 1 { elem_type 1, shape 2 { dim 1 { dim_value 1 } } } }.
-    let port = |name: &str| {
-        let ty = [int(1, 1), field(2, &field(1, &int(1, 4)))].concat();
-        [field(1, name.as_bytes()), field(2, &field(1, &ty))].concat()
-    };
-    // NodeProto: input 1, output 2, op_type 4.
-    let node = [field(1, b"x"), field(1, b"w"), field(2, b"y"), field(4, b"Add")].concat();
-    // GraphProto: node 1, name 2, initializer 5, input 11, output 12.
-    let graph =
-        [field(1, &node), field(2, b"g"), field(5, &tensor), field(11, &port("x")), field(12, &port("y"))].concat();
-    // ModelProto: ir_version 1, graph 7, opset_import 8 { version 2 }.
-    [int(1, 8), field(7, &graph), field(8, &int(2, 17))].concat()
+    let tensor = [int(1, 4), int(2, 1), bytes(8, b"w"), entry("location", location), int(14, 1)].concat();
+    onnx::model("Add", &["x", "w"], &[port("x", &[4])], &port("y", &[4]), &[tensor])
+}
+
+#[test]
+fn every_problem_is_listed_and_limits_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, out) = (dir.path().join("m.onnx"), text(dir.path().join("m.lsm")));
+    std::fs::write(&source, onnx::model("Frobnicate", &["x"], &[port("x", &[4])], &port("y", &[4]), &[])).unwrap();
+    let run = lockstep(["import", &text(&source), "-o", &out, "--json"]);
+    assert_eq!(run.status, 3, "{run:?}");
+    assert_eq!(run.error()["error"]["problems"][0]["operator"], "Frobnicate");
+
+    // A call of this model does not fit the call data of any transaction.
+    std::fs::write(
+        &source,
+        onnx::model("Relu", &["x"], &[port("x", &[1, 1_000_000])], &port("y", &[1, 1_000_000]), &[]),
+    )
+    .unwrap();
+    let run = lockstep(["import", &text(&source), "-o", &out]);
+    assert_eq!(run.status, 3, "{run:?}");
+    assert!(run.stderr.contains("maxCallData is 1048576"), "{run:?}");
 }

@@ -54,7 +54,11 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         "library {} in {}: {}\n",
         library.name,
         args.output.display(),
-        if library.fields.is_empty() { "call it by run".into() } else { format!("{} features", library.fields.len()) }
+        match library.fields.len() {
+            0 if model.graph.row_features().is_some() => "it takes plain arrays".into(),
+            0 => "it takes tensors".into(),
+            n => format!("{n} features by name"),
+        }
     );
     let json = json!({
         "library": library.name,

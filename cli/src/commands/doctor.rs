@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use lockstep_engine::exec::first_difference;
+use lockstep_engine::fast::Level;
 use lockstep_engine::graph::Constant;
 use lockstep_engine::ops::binary::{Binary, BinaryKind};
 use lockstep_engine::ops::contraction::MatMul;
@@ -89,7 +90,13 @@ fn processor() -> Check {
     let threads = super::run::all_cores();
     let (features, fast) = features();
     let list = if features.is_empty() { "none of those that matter".into() } else { features.join(", ") };
-    let text = format!("{}, {threads} threads, {list}", std::env::consts::ARCH);
+    let levels: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
+    let text = format!(
+        "{}, {threads} threads, {list}; kernels {} (of {})",
+        std::env::consts::ARCH,
+        Level::detect().name(),
+        levels.join(", ")
+    );
     if fast {
         Check { name: "processor", state: State::Good, text }
     } else {

@@ -136,12 +136,10 @@ fn refusal(source: &str, e: ImportError) -> Failure {
     match e {
         ImportError::Refused(problems) => {
             let problem = |p: lockstep_importer::Problem| {
-                let tensor = p.tensor.map(|t| format!("tensor '{t}'"));
-                let node = (!p.node.is_empty()).then(|| format!("node '{}'", p.node));
-                let place: Vec<String> = node.into_iter().chain(tensor).collect();
                 let operator = if p.domain.is_empty() { p.op } else { format!("{}.{}", p.domain, p.op) };
                 Problem {
-                    place: (!place.is_empty()).then(|| place.join(", ")),
+                    node: Some(p.node).filter(|n| !n.is_empty()),
+                    tensor: p.tensor,
                     operator: (!operator.is_empty()).then_some(operator),
                     reason: p.reason,
                     advice: p.advice,
@@ -228,14 +226,19 @@ impl Report {
         let zeros: Vec<_> =
             m.graph.inputs.iter().map(|i| chain::zeros(i.dtype, i.shape.iter().map(size).collect())).collect();
         let quotes = Quotes::ask(&chain, m, &zeros)?;
-        let unit = if m.graph.row_features().is_some() { "one row" } else { "one call" };
+        let unit = match (m.graph.row_features(), data::rows::fixed_rows(&m.graph)) {
+            (None, _) => "one call".into(),
+            (Some(_), None | Some(1)) => "one row".into(),
+            (Some(_), Some(rows)) => format!("one call of {rows} rows"),
+        };
         let list: Vec<String> = quotes
             .functions
             .iter()
             .filter_map(|(f, g, _)| Some(format!("{f} {}", grouped(*g.as_ref().ok()?))))
             .collect();
         let Some(least) = quotes.functions.iter().filter_map(|(_, g, _)| g.as_ref().ok()).min() else {
-            let reason = quotes.functions.into_iter().find_map(|(_, g, _)| g.err()).unwrap_or_default();
+            // `run` is last and takes the least call data.
+            let reason = quotes.functions.into_iter().rev().find_map(|(_, g, _)| g.err()).unwrap_or_default();
             return Err(Failure::refused(source, format!("no function of the precompile can call it: {reason}")));
         };
         if *least > BLOCK_GAS {

@@ -39,6 +39,9 @@ enum Ask {
     Version,
 }
 
+/// Stands for an account that the caller does not name.
+const UNNAMED: &str = "0xdededededededededededededededededededede";
+
 #[derive(Debug, clap::Args)]
 struct Call {
     /// Gas given to the call; more than fits 64 bits counts as the most that does
@@ -47,9 +50,9 @@ struct Call {
     /// Ether sent along, in wei
     #[arg(long, value_name = "WEI", default_value = "0")]
     value: U256,
-    /// The call runs in another account's context (DELEGATECALL)
-    #[arg(long)]
-    delegate: bool,
+    /// The call runs in another account's context (DELEGATECALL); in which, where that is known
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = UNNAMED)]
+    delegate: Option<Address>,
     /// A model that is active; may be given more than once
     #[arg(long = "model", value_name = "FILE")]
     models: Vec<PathBuf>,
@@ -87,10 +90,8 @@ fn call(args: Call) -> Result<Vec<u8>, Failure> {
     };
     let data = hex::decode(text.trim()).map_err(|e| Failure::Usage(format!("the call data is no hex: {e}")))?;
     let gas = u64::try_from(args.gas).unwrap_or(u64::MAX);
-    // The precompile reports which account it found itself in; the kit knows no more than that it is another.
-    let delegated = args.delegate.then(|| Address::repeat_byte(0xde));
     Ok(match chain(&args.models) {
-        Ok(chain) => encode(chain.call(&data, gas, args.value, delegated), gas),
+        Ok(chain) => encode(chain.call(&data, gas, args.value, args.delegate), gas),
         Err(e) => fault(&e.to_text()),
     })
 }

@@ -105,7 +105,7 @@ pub(crate) fn evaluate(graph: &Graph, p: &Predictions, arrays: &Arrays, what: &s
         };
         match agreement(graph, &output.name, tensor, &expected, p.rows) {
             Ok(a) => out.agreements.push(a),
-            Err(reason) => problems.push(Problem { place: Some(key), reason, ..Problem::default() }),
+            Err(reason) => problems.push(Problem { tensor: Some(key), reason, ..Problem::default() }),
         }
     }
     let known = |name: &str| graph.outputs.iter().any(|o| o.name == name);
@@ -120,7 +120,7 @@ pub(crate) fn evaluate(graph: &Graph, p: &Predictions, arrays: &Arrays, what: &s
     match (arrays.get("y"), p.rows) {
         (Some(y), Some(rows)) if y.len() >= rows => out.truth = truth(graph, p, y, rows),
         (Some(y), Some(rows)) => problems.push(Problem {
-            place: Some("y".into()),
+            tensor: Some("y".into()),
             reason: format!("it has {} values, the data {rows} rows", y.len()),
             ..Problem::default()
         }),

@@ -61,7 +61,7 @@ pub fn map(graph: &Graph, arrays: &Arrays, what: &str) -> Result<Inputs, Failure
 }
 
 fn problem(name: &str, reason: String) -> Problem {
-    Problem { place: Some(format!("input '{name}'")), reason, ..Problem::default() }
+    Problem { tensor: Some(name.to_owned()), reason, ..Problem::default() }
 }
 
 /// The array of input `i`: by its name, by the names of its features, or the only one there is.

@@ -54,6 +54,6 @@ pub(crate) fn fixed_rows(graph: &Graph) -> Option<u64> {
 pub(crate) fn has_classes(m: &LoadedModel) -> bool {
     let g = &m.graph;
     let primary = g.outputs.get(usize::from(g.primary_output)).and_then(|o| m.checked.types.get(o.value.0 as usize));
-    let columns = primary.and_then(|t| t.shape.get(1..)?.iter().try_fold(1u64, |n, d| n.checked_mul(d.as_known()?)));
+    let columns = primary.filter(|t| t.rank() == 2).and_then(|t| t.shape[1].as_known());
     g.label_output.is_some() || !g.labels.is_empty() || columns.is_some_and(|n| n > 1)
 }

@@ -50,9 +50,7 @@ fn read_bounded(bytes: &[u8], limit: u64) -> Result<Arrays, String> {
 }
 
 /// Writes arrays, uncompressed and with fixed times: the same arrays give the same bytes.
-pub fn write<'a>(
-    arrays: impl IntoIterator<Item = (&'a str, &'a lockstep_engine::Tensor)>,
-) -> Result<Vec<u8>, String> {
+pub fn write<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a lockstep_engine::Tensor)>) -> Result<Vec<u8>, String> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, tensor) in arrays {
         let bytes = npy::write(tensor);

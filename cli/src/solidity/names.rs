@@ -1,127 +1,14 @@
 //! Names of features and classes as Solidity identifiers.
 
 /// Words that are no identifiers, or shadow what every contract needs.
-const RESERVED: &[&str] = &[
-    "abi",
-    "abstract",
-    "address",
-    "after",
-    "alias",
-    "anonymous",
-    "apply",
-    "as",
-    "assembly",
-    "assert",
-    "auto",
-    "block",
-    "bool",
-    "break",
-    "byte",
-    "bytes",
-    "calldata",
-    "case",
-    "catch",
-    "constant",
-    "constructor",
-    "continue",
-    "contract",
-    "copyof",
-    "days",
-    "default",
-    "define",
-    "delete",
-    "do",
-    "else",
-    "emit",
-    "enum",
-    "error",
-    "ether",
-    "event",
-    "external",
-    "fallback",
-    "false",
-    "final",
-    "fixed",
-    "for",
-    "from",
-    "function",
-    "gwei",
-    "hex",
-    "hours",
-    "if",
-    "immutable",
-    "implements",
-    "import",
-    "in",
-    "indexed",
-    "inline",
-    "int",
-    "interface",
-    "internal",
-    "is",
-    "layout",
-    "let",
-    "library",
-    "macro",
-    "mapping",
-    "match",
-    "memory",
-    "minutes",
-    "modifier",
-    "msg",
-    "mutable",
-    "new",
-    "now",
-    "null",
-    "of",
-    "override",
-    "partial",
-    "payable",
-    "pragma",
-    "private",
-    "promise",
-    "public",
-    "pure",
-    "receive",
-    "reference",
-    "relocatable",
-    "require",
-    "return",
-    "returns",
-    "revert",
-    "sealed",
-    "seconds",
-    "selfdestruct",
-    "sizeof",
-    "static",
-    "storage",
-    "string",
-    "struct",
-    "suicide",
-    "super",
-    "supports",
-    "switch",
-    "this",
-    "throw",
-    "transient",
-    "true",
-    "try",
-    "tx",
-    "type",
-    "typedef",
-    "typeof",
-    "ufixed",
-    "uint",
-    "unchecked",
-    "using",
-    "var",
-    "view",
-    "virtual",
-    "weeks",
-    "wei",
-    "while",
-    "years",
-];
+const RESERVED: &str = "abi abstract address after alias anonymous apply as assembly assert auto block bool break byte bytes calldata \
+    case catch constant constructor continue contract copyof days default define delete do else emit enum error \
+    ether event external fallback false final fixed for from function gwei hex hours if immutable implements \
+    import in indexed inline int interface internal is layout let library macro mapping match memory minutes \
+    modifier msg mutable new now null of override partial payable pragma private promise public pure receive \
+    reference relocatable require return returns revert sealed seconds selfdestruct sizeof static storage string \
+    struct suicide super supports switch this throw transient true try tx type typedef typeof ufixed uint \
+    unchecked using var view virtual weeks wei while years";
 
 /// Longest name: a line with it stays within 120 columns.
 const LONGEST: usize = 48;
@@ -130,7 +17,7 @@ fn is_reserved(word: &str) -> bool {
     let sized = |prefix: &str| {
         word.strip_prefix(prefix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    RESERVED.binary_search(&word).is_ok() || ["int", "uint", "bytes"].iter().any(|p| sized(p))
+    RESERVED.split(' ').any(|r| r == word) || ["int", "uint", "bytes"].iter().any(|p| sized(p))
 }
 
 /// Runs of letters and digits; what is not ASCII is left out.
@@ -222,7 +109,6 @@ mod tests {
 
     #[test]
     fn names_become_identifiers() {
-        assert!(RESERVED.is_sorted());
         assert_eq!(mixed_case("mean_radius", "f0"), "meanRadius");
         assert_eq!(mixed_case("petal length (cm)", "f0"), "petalLengthCm");
         assert_eq!(mixed_case("pixel_0_0", "f0"), "pixel00");

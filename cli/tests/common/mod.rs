@@ -1,6 +1,8 @@
 //! What the tests of the command line share: they run the binary and read what it prints.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod onnx;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
