@@ -39,6 +39,8 @@ pub const MAX_TERMS: usize = 16;
 pub const MAX_DEGREE: usize = 8;
 /// Nesting of floor divisions.
 pub const MAX_DEPTH: usize = 4;
+/// Atoms of a polynomial, those inside its floor divisions included: bounds what a small graph can make inference do.
+pub const MAX_ATOMS: usize = 64;
 
 /// What the symbols of a graph stand for: nothing yet at load, a number each during a call.
 #[derive(Debug, Clone, Copy)]
@@ -259,8 +261,17 @@ impl Poly {
         self.terms.keys().flatten().map(atom).max().unwrap_or(0)
     }
 
+    fn atoms(&self) -> usize {
+        let atom = |a: &Atom| match a {
+            Atom::Symbol(_) => 1,
+            Atom::FloorDiv(p, _) => 1 + p.atoms(),
+        };
+        self.terms.keys().flatten().map(atom).sum()
+    }
+
     fn bounded(self) -> Option<Self> {
-        (self.terms.len() <= MAX_TERMS && self.terms.keys().all(|m| m.len() <= MAX_DEGREE)).then_some(self)
+        let small = self.terms.len() <= MAX_TERMS && self.terms.keys().all(|m| m.len() <= MAX_DEGREE);
+        (small && self.atoms() <= MAX_ATOMS).then_some(self)
     }
 
     /// The simplest [`Dim`] for this polynomial; `None` for a negative constant.
@@ -315,5 +326,19 @@ mod tests {
         assert_eq!(Dim::Known(5).offset(-6), None);
         assert_eq!(b.as_symbol(), Some(0));
         assert_eq!(b.mul(&Dim::Known(0)).unwrap(), Dim::Known(0));
+    }
+
+    #[test]
+    fn expressions_stay_small() {
+        // Products of floor divisions of products of floor divisions grow without bound unless atoms are counted.
+        let mut d = Dim::symbol(0);
+        let mut steps = 0;
+        while let Some(next) = d.offset(1).and_then(|d| d.floor_div(3)).and_then(|q| q.mul(&q)).and_then(|q| q.mul(&d)) {
+            d = next;
+            steps += 1;
+            assert!(steps < 20);
+        }
+        let Dim::Expr(p) = &d else { panic!("a polynomial") };
+        assert!(p.atoms() <= MAX_ATOMS);
     }
 }

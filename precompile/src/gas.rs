@@ -13,7 +13,7 @@ pub struct GasSchedule {
     pub per_word: u64,
     /// The registry look-up.
     pub registry: u64,
-    /// Each node, input and output when shapes are evaluated.
+    /// Each node, operand, input and output when shapes are evaluated.
     pub per_node_shape: u64,
     /// Each byte of a graph that is validated.
     pub per_graph_byte: u64,
@@ -29,11 +29,11 @@ pub const SCHEDULES: [GasSchedule; 1] = [GasSchedule {
     base: 700,
     per_word: 16,
     registry: 2_600,
-    per_node_shape: 40,
+    per_node_shape: 15,
     per_graph_byte: 16,
     per_output_word: 8,
     //         node, element, division, elementary,  power, multiplyAdd, treeStep
-    milligas: [30_000, 200, 500, 1_500, 12_000, 8, 1_000],
+    milligas: [30_000, 700, 700, 1_800, 12_000, 10, 1_300],
 }];
 
 impl GasSchedule {
@@ -47,7 +47,7 @@ impl GasSchedule {
         self.per_word.saturating_mul((bytes as u64).div_ceil(32))
     }
 
-    /// Stage 4: evaluating the shapes of so many nodes, inputs and outputs.
+    /// Stage 4: evaluating the shapes of so many nodes, operands, inputs and outputs.
     pub fn shapes(&self, items: usize) -> u64 {
         self.per_node_shape.saturating_mul(items as u64)
     }
@@ -111,8 +111,8 @@ mod tests {
         assert_eq!(S.call_data(0), 0);
         assert_eq!(S.call_data(4), 16);
         assert_eq!(S.call_data(36), 32);
-        // 3 elements and 1 multiply-add are 608 milligas: 1 gas, not 1 each.
-        let work = Work::of(Unit::Element, 3).and(Unit::MultiplyAdd, 1);
+        // 1 element and 1 multiply-add are 710 milligas: 1 gas, not 1 each.
+        let work = Work::of(Unit::Element, 1).and(Unit::MultiplyAdd, 1);
         assert_eq!(S.price(&work, 0), 1);
         assert_eq!(S.price(&work, 33), 17);
         assert_eq!(S.price(&Work::default(), 0), 0);

@@ -59,7 +59,7 @@ fn cast_and_forge_create_work() -> Result<()> {
     let created = run("forge", &[
         "create", "contracts/examples/ModelConsumer.sol:ModelConsumer", "--rpc-url", &url, "--private-key", KEY, "--broadcast", "--json",
     ])?;
-    let created: Value = serde_json::from_str(created.lines().rev().find(|l| l.starts_with('{')).context("no JSON")?)?;
+    let created: Value = serde_json::from_str(&created[created.find('{').context("no JSON")?..])?;
     let consumer = created["deployedTo"].as_str().context("no address")?.to_owned();
 
     let words: Vec<String> = m.words(0, 1)?.iter().map(ToString::to_string).collect();

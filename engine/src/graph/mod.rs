@@ -152,6 +152,12 @@ impl Graph {
         (v.0 as usize).checked_sub(self.inputs.len() + self.constants.len())
     }
 
+    /// What evaluating the shapes of a call has to look at: nodes, their operands, inputs and outputs (spec GAS-1, stage 4).
+    pub fn shape_items(&self) -> usize {
+        let operands: usize = self.nodes.iter().map(|n| n.inputs.len()).sum();
+        self.nodes.len() + operands + self.inputs.len() + self.outputs.len()
+    }
+
     /// Values of one row of `infer`: the product of the dimensions after the first, over all inputs.
     /// `None` where the model is not tabular (spec ABI-3).
     pub fn row_features(&self) -> Option<u64> {

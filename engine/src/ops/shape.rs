@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(broadcast(&[b.clone(), k(3)], &[k(3)]).unwrap(), [b.clone(), k(3)]);
         assert_eq!(broadcast(&[b.clone(), k(1)], &[k(1), k(4)]).unwrap(), [b.clone(), k(4)]);
         assert!(broadcast(&[k(2)], &[k(3)]).is_err());
-        assert!(broadcast(&[b.clone()], &[Dim::symbol(1)]).is_err());
+        assert!(broadcast(std::slice::from_ref(&b), &[Dim::symbol(1)]).is_err());
         assert_eq!(broadcast(&[k(0)], &[k(1)]).unwrap(), [k(0)]);
     }
 

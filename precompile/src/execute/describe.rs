@@ -16,7 +16,7 @@ const MAX_EXPRESSION: usize = 256;
 pub(super) fn items(model: &LoadedModel) -> usize {
     let g = &model.graph;
     let categories: usize = g.features.iter().map(|f| f.categories.len()).sum();
-    g.nodes.len() + g.inputs.len() + g.outputs.len() + g.features.len() + categories + g.labels.len()
+    g.shape_items() + g.features.len() + categories + g.labels.len()
 }
 
 /// The model in words.

@@ -85,7 +85,7 @@ pub(super) fn inference(env: &mut CallEnv<'_>, meter: &mut Meter, call: &Call<'_
     };
     let (_, model) = look_up(env, meter, model_id)?;
     let graph = &model.graph;
-    meter.charge(env.schedule.shapes(graph.nodes.len() + graph.inputs.len() + graph.outputs.len()))?;
+    meter.charge(env.schedule.shapes(graph.shape_items()))?;
     let (plan, inputs, shape) = match call {
         Call::Infer { x, .. } => {
             let rows = Rows::of(graph, model_id, x.len())?;

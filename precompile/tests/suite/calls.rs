@@ -198,6 +198,6 @@ fn the_model_of_one_hundred_nodes_is_charged_for_each() {
     let (short, long) = (chain.add(deep(10)), chain.add(deep(110)));
     let gas = |c: &mut Chain, id| c.ok(&infer(id, &[1.0])).0;
     let difference = gas(&mut chain, long) - gas(&mut chain, short);
-    // Shapes, and a node with one element each.
-    assert_eq!(difference, 100 * 40 + 100 * 30_200 / 1000);
+    // Shapes (a node and its operand), and a node with one element each.
+    assert_eq!(difference, 100 * 2 * 15 + 100 * 30_700 / 1000);
 }

@@ -20,7 +20,10 @@ struct Case {
     stage: Stage,
 }
 
-/// The stage that fails; the numbers are of the graph's nodes, inputs and outputs, and the price.
+/// Gas for each item of the shapes' evaluation.
+const SHAPE: u64 = 15;
+
+/// The stage that fails; the numbers are of the graph's items (nodes, operands, inputs, outputs), and the price.
 #[derive(Clone, Copy)]
 enum Stage {
     Bytes,
@@ -36,8 +39,8 @@ impl Stage {
         match self {
             Self::Bytes => 0,
             Self::Registry => 2_600,
-            Self::Shapes(items) => 2_600 + 40 * items,
-            Self::Price(items, price) => 2_600 + 40 * items + price,
+            Self::Shapes(items) => 2_600 + SHAPE * items,
+            Self::Price(items, price) => 2_600 + SHAPE * items + price,
             Self::Validate(bytes) => 16 * bytes,
         }
     }
@@ -180,7 +183,7 @@ fn rows_that_do_not_fit() {
     };
     let range = |row: [f64; 6], position| {
         case!(
-            Stage::Shapes(26),
+            Stage::Shapes(44),
             infer(typed, &[[0.0; 6], row].concat()),
             OutOfRange { kind: 0, index: u(0), position: u(position) }
         )
@@ -189,17 +192,17 @@ fn rows_that_do_not_fit() {
     check_all(
         &mut chain,
         vec![
-            length(4, infer(affine, &[1.0; 4]), 3, 4),
-            length(4, infer(affine, &[]), 3, 0),
-            length(4, classify(affine, &[1.0]), 3, 1),
-            length(3, infer(fixed, &[1.0; 2]), 4, 2),
-            length(3, infer(fixed, &[1.0; 8]), 4, 8),
-            case!(Stage::Shapes(4), infer(add, &[1.0]), NotTabular { modelId: add }),
-            case!(Stage::Shapes(4), classify(add, &[1.0]), NotTabular { modelId: add }),
-            case!(Stage::Shapes(3), infer(five, &[1.0; 6]), ShapeMismatch { node: u(0), operator: "Add".to_owned() }),
-            case!(Stage::Shapes(3), classify(five, &[1.0; 3]), NotAClassifier { modelId: five }),
+            length(8, infer(affine, &[1.0; 4]), 3, 4),
+            length(8, infer(affine, &[]), 3, 0),
+            length(8, classify(affine, &[1.0]), 3, 1),
+            length(4, infer(fixed, &[1.0; 2]), 4, 2),
+            length(4, infer(fixed, &[1.0; 8]), 4, 8),
+            case!(Stage::Shapes(6), infer(add, &[1.0]), NotTabular { modelId: add }),
+            case!(Stage::Shapes(6), classify(add, &[1.0]), NotTabular { modelId: add }),
+            case!(Stage::Shapes(5), infer(five, &[1.0; 6]), ShapeMismatch { node: u(0), operator: "Add".to_owned() }),
+            case!(Stage::Shapes(5), classify(five, &[1.0; 3]), NotAClassifier { modelId: five }),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 raw(affine, &[I256::ONE, huge, huge]),
                 OutOfRange { kind: 0, index: u(0), position: u(1) }
             ),
@@ -228,57 +231,57 @@ fn tensors_that_do_not_fit() {
     check_all(
         &mut chain,
         vec![
-            case!(Stage::Shapes(4), run(affine, vec![]), WrongInputCount { expected: u(1), actual: u(0) }),
+            case!(Stage::Shapes(8), run(affine, vec![]), WrongInputCount { expected: u(1), actual: u(0) }),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 one(tensor(DType::I32, &[1, 3], vec![0; 12])),
                 WrongType { kind: 0, index: u(0), expected: 1, actual: 6 }
             ),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 one(lockstep_precompile::abi::Tensor { dtype: 77, ..floats(&[1, 3], &[0.0; 3]) }),
                 WrongType { kind: 0, index: u(0), expected: 1, actual: 77 }
             ),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 one(floats(&[3], &[0.0; 3])),
                 WrongShape { kind: 0, index: u(0), axis: U256::MAX, expected: u(2), actual: u(1) }
             ),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 one(floats(&[3, 1], &[0.0; 3])),
                 WrongShape { kind: 0, index: u(0), axis: u(1), expected: u(3), actual: u(1) }
             ),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(6),
                 two(floats(&[1, 2], &[0.0; 2]), floats(&[1, 3], &[0.0; 3])),
                 DimensionConflict { symbol: "k".to_owned(), bound: u(2), actual: u(3) }
             ),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 one(tensor(DType::F32, &[1, 3], vec![0; 11])),
                 WrongLength { kind: 0, index: u(0), expected: u(12), actual: u(11) }
             ),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 one(tensor(DType::U8, &[1, 3], vec![0; 12])),
                 WrongLength { kind: 0, index: u(0), expected: u(3), actual: u(12) }
             ),
-            case!(Stage::Shapes(26), types(2, 1), OutOfRange { kind: 0, index: u(5), position: u(0) }),
+            case!(Stage::Shapes(44), types(2, 1), OutOfRange { kind: 0, index: u(5), position: u(0) }),
             // Types of all inputs come before any shape, shapes before data.
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 two(floats(&[1], &[]), tensor(DType::I64, &[1, 1], vec![])),
                 WrongType { kind: 0, index: u(1), expected: 1, actual: 7 }
             ),
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 two(floats(&[1, 2], &[]), floats(&[1], &[])),
                 WrongShape { kind: 0, index: u(1), axis: U256::MAX, expected: u(2), actual: u(1) }
             ),
             // A lie about the shape meets the limit of memory before anything is allocated.
             case!(
-                Stage::Shapes(4),
+                Stage::Shapes(8),
                 two(floats(&[max, max], &[]), floats(&[max, max], &[])),
                 LimitExceeded { limit: "maxPeakMemory".to_owned(), maximum: u(1 << 30), actual: U256::from(u64::MAX) }
             ),
@@ -295,7 +298,7 @@ fn calls_that_need_more_memory_than_the_chain_allows() {
     // 100 rows: 1,200 bytes of input and as many of the first product.
     let limit = "maxPeakMemory".to_owned();
     let case = case!(
-        Stage::Shapes(4),
+        Stage::Shapes(8),
         infer(id, &[1.0; 300]),
         LimitExceeded { limit: limit, maximum: u(1_000), actual: u(2_400) }
     );
@@ -313,22 +316,22 @@ fn results_that_cannot_be_returned() {
     let nan = || floats(&[1, 2], &[0.0, f32::NAN]);
     let run_nan = run(scores, vec![nan()]);
     // A node and two elements; offset, count, offset, type, offsets, rank, 2 dims, length, data.
-    let run_price = 31 + 8 * 11;
+    let run_price = 32 + 8 * 11;
     let division = case!(
-        Stage::Price(4, 31 + 24),
+        Stage::Price(6, 31 + 24),
         infer(divide, &[1.0, 0.0]),
         ComputationFailed { node: u(0), operator: "Div".to_owned(), reason: "integer division by zero".to_owned() }
     );
     check_all(
         &mut chain,
         vec![
-            case!(Stage::Price(3, price), infer(log, &[-1.0]), NotANumber { kind: 1, index: u(0), position: u(0) }),
+            case!(Stage::Price(4, price), infer(log, &[-1.0]), NotANumber { kind: 1, index: u(0), position: u(0) }),
             case!(
-                Stage::Price(3, price),
+                Stage::Price(4, price),
                 infer(log, &[0.0]),
                 NotRepresentable { kind: 1, index: u(0), position: u(0) }
             ),
-            case!(Stage::Price(3, run_price), run_nan, NotANumber { kind: 1, index: u(0), position: u(1) }),
+            case!(Stage::Price(5, run_price), run_nan, NotANumber { kind: 1, index: u(0), position: u(1) }),
             division,
         ],
     );
@@ -342,8 +345,8 @@ fn rows_without_a_class() {
     let free = chain.add(models::labelled(2, Labels::None));
     let log = chain.add(models::function(UnaryKind::Log));
     // Two nodes with 2 and 1 elements, the row's 2 elements, the table's 3; two arrays of one.
-    let price = |elements: u64| (60_000 + 200 * elements).div_ceil(1_000) + 8 * 6;
-    let items = 6;
+    let price = |elements: u64| (60_000 + 700 * elements).div_ceil(1_000) + 8 * 6;
+    let items = 9;
     check_all(
         &mut chain,
         vec![
@@ -356,12 +359,12 @@ fn rows_without_a_class() {
             ),
             case!(Stage::Price(items, price(5)), classify(free, &[0.5, 0.5, -1.0]), NotAClassifier { modelId: free }),
             case!(
-                Stage::Price(3, 32 + 48),
+                Stage::Price(4, 33 + 48),
                 classify(log, &[-1.0]),
                 NotANumber { kind: 1, index: u(0), position: u(0) }
             ),
             case!(
-                Stage::Price(3, 32 + 48),
+                Stage::Price(4, 33 + 48),
                 classify(log, &[0.0]),
                 NotRepresentable { kind: 1, index: u(0), position: u(0) }
             ),
@@ -379,7 +382,7 @@ fn outputs_that_name_no_class() {
     b.output("y", y);
     b.graph.label_output = Some(0);
     let id = chain.add(b.load());
-    check(&mut chain, &case!(Stage::Shapes(3), classify(id, &[1.0, 2.0]), NotAClassifier { modelId: id }));
+    check(&mut chain, &case!(Stage::Shapes(4), classify(id, &[1.0, 2.0]), NotAClassifier { modelId: id }));
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn every_stage_is_charged_before_the_next() {
     let data = infer(id, &[1.0, 2.0, 3.0]);
     let words = (data.len() as u64).div_ceil(32);
     // Two nodes with three elements each; five words of result.
-    let charges = [700, 16 * words, 2_600, 40 * 4, 62 + 8 * 5];
+    let charges = [700, 16 * words, 2_600, 15 * 8, 65 + 8 * 5];
     let mut sum = 0;
     for (stage, charge) in charges.iter().enumerate() {
         sum += charge;
@@ -47,11 +47,11 @@ fn describe_pays_for_its_names_and_its_words() {
     let id = chain.add(models::affine());
     let data = describe(id);
     let (used, out) = chain.ok(&data);
-    // 2 nodes, an input, an output, 3 features.
-    assert_eq!(used, 700 + 16 * 2 + 2_600 + 40 * 7 + 8 * out.len() as u64 / 32);
+    // 2 nodes with 2 operands each, an input, an output, 3 features.
+    assert_eq!(used, 700 + 16 * 2 + 2_600 + 15 * 11 + 8 * out.len() as u64 / 32);
     let question = quote(&data);
     let (cost, out) = chain.ok(&question);
-    assert_eq!((quoted(&out), cost), (used, 700 + 16 * 5 + 2_600 + 40 * 7));
+    assert_eq!((quoted(&out), cost), (used, 700 + 16 * 5 + 2_600 + 15 * 11));
 }
 
 struct Panics;
