@@ -32,10 +32,11 @@ correctly_rounded! {
     atanh = atanhf: "Inverse hyperbolic tangent",
 }
 
-/// x^y, correctly rounded.
+/// x^y, correctly rounded. NaN^0 and 1^NaN are 1 for every NaN: C's function makes signalling ones an exception,
+/// and LS1 has one NaN.
 #[inline]
 pub fn pow(x: f32, y: f32) -> f32 {
-    core_math::powf(x, y)
+    core_math::powf(super::canonical(x), super::canonical(y))
 }
 
 /// 1 / (1 + exp(-x)): four operations, each rounded once (spec NUM-8).
@@ -73,5 +74,15 @@ mod tests {
         assert_eq!(sigmoid(0.0), 0.5);
         assert_eq!(softplus(200.0), 200.0);
         assert!(softplus(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn all_nans_are_one_to_pow() {
+        for nan in [0x7fc0_0000, 0xffc0_1234, 0x7f80_0001, 0xffbf_ffff].map(f32::from_bits) {
+            assert_eq!(pow(nan, 0.0), 1.0);
+            assert_eq!(pow(nan, -0.0), 1.0);
+            assert_eq!(pow(1.0, nan), 1.0);
+            assert!(pow(nan, 1.0).is_nan() && pow(2.0, nan).is_nan());
+        }
     }
 }
