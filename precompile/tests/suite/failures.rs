@@ -270,18 +270,18 @@ fn tensors_that_do_not_fit() {
             case!(Stage::Shapes(44), types(2, 1), OutOfRange { kind: 0, index: u(5), position: u(0) }),
             // Types of all inputs come before any shape, shapes before data.
             case!(
-                Stage::Shapes(8),
+                Stage::Shapes(6),
                 two(floats(&[1], &[]), tensor(DType::I64, &[1, 1], vec![])),
                 WrongType { kind: 0, index: u(1), expected: 1, actual: 7 }
             ),
             case!(
-                Stage::Shapes(8),
+                Stage::Shapes(6),
                 two(floats(&[1, 2], &[]), floats(&[1], &[])),
                 WrongShape { kind: 0, index: u(1), axis: U256::MAX, expected: u(2), actual: u(1) }
             ),
             // A lie about the shape meets the limit of memory before anything is allocated.
             case!(
-                Stage::Shapes(8),
+                Stage::Shapes(6),
                 two(floats(&[max, max], &[]), floats(&[max, max], &[])),
                 LimitExceeded { limit: "maxPeakMemory".to_owned(), maximum: u(1 << 30), actual: U256::from(u64::MAX) }
             ),
