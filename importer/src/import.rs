@@ -21,8 +21,8 @@ const MADE_UP_NAMES: u64 = 1_024;
 /// [`ImportError::NotOnnx`] where the bytes are something else, [`ImportError::Refused`] with all problems
 /// where something in the file is not supported, [`ImportError::Options`] where names do not fit.
 pub fn import(bytes: &[u8], options: &ImportOptions<'_>) -> Result<Imported, ImportError> {
-    let proto = crate::sniff::decode(bytes)?;
-    let graph = proto.graph.clone().unwrap_or_default();
+    let mut proto = crate::sniff::decode(bytes)?;
+    let graph = proto.graph.take().unwrap_or_default();
     let inputs = graph_inputs(&graph);
     let (types, symbols) = input_types(&inputs).map_err(ImportError::Refused)?;
     let (walk, results) = walk(&proto, &graph, &types, options)?;

@@ -75,6 +75,22 @@ proptest! {
     }
 }
 
+/// Each node doubles its constant: folded only while that is small.
+#[test]
+fn folding_does_not_multiply_constants() {
+    let mut m = onnx(13).input("x", F, &[D::N(1)]).constant("c0", t_f32(&[1024], &[1.0; 1024]));
+    for i in 0..40 {
+        m = m.node("Concat", &[&format!("c{i}"), &format!("c{i}")], &[&format!("c{}", i + 1)], &[int("axis", 0)]);
+    }
+    let m = m
+        .node("ReduceMax", &["c40"], &["top"], &[int("keepdims", 0)])
+        .node("Add", &["x", "top"], &["y"], &[])
+        .output("y");
+    let imported = m.import().expect("a graph whose dimensions are large, and refused at the call");
+    assert!(imported.model.weights.len() <= 1 << 20, "{}", imported.model.weights.len());
+    assert!(try_run(&imported, &[x(&[1], &[0.0])]).is_err());
+}
+
 fn wild() -> impl Strategy<Value = i64> {
     prop_oneof![
         4 => -4i64..9,

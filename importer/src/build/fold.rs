@@ -8,11 +8,13 @@ use crate::error::{Lowered, refuse};
 
 /// Units of work that one import may spend on folding.
 pub(super) const BUDGET: u64 = 2_000_000_000;
+/// Bytes that the results of folding may take together.
+pub(super) const BYTES: u64 = 1 << 30;
 /// A result up to this many bytes is folded, whatever its operands are.
 const SMALL: u64 = 1 << 16;
 
 impl Builder {
-    /// The result, where all operands are constant and it is no larger than what it replaces (or small).
+    /// The result, where all operands are constant and it is no larger than they are (or small).
     pub(super) fn fold(&mut self, op: &Op, operands: &[Option<Val>], ty: &TensorType) -> Lowered<Option<Tensor>> {
         let mut tensors = Vec::with_capacity(operands.len());
         for v in operands {
@@ -30,8 +32,14 @@ impl Builder {
             let data = lockstep_engine::float::convert::cast(&Data::I64(Vec::new()), ty.dtype);
             return Ok(Some(Tensor { shape: ty.dims()?, data }));
         }
-        let taken: u64 = tensors.iter().flatten().filter_map(|t| t.ty().bytes()).fold(0, u64::saturating_add);
-        if bytes > SMALL && bytes > taken.saturating_mul(2) {
+        // An operand that stands twice counts once.
+        let mut taken = 0u64;
+        for (i, t) in tensors.iter().enumerate() {
+            if operands[i].is_some() && !operands[..i].contains(&operands[i]) {
+                taken = taken.saturating_add(t.as_ref().and_then(|t| t.ty().bytes()).unwrap_or(0));
+            }
+        }
+        if bytes > self.fold_bytes || bytes > SMALL.max(taken) {
             return Ok(None);
         }
         let operand_types: Vec<Option<TensorType>> = tensors.iter().map(|t| t.as_ref().map(|t| t.ty())).collect();
@@ -42,6 +50,7 @@ impl Builder {
             return Ok(None);
         }
         self.fold_budget -= units;
+        self.fold_bytes -= bytes;
         let operands: Vec<Option<&Tensor>> = tensors.iter().map(Option::as_deref).collect();
         match op.definition().reference(&operands, std::slice::from_ref(ty)) {
             Ok(mut out) => Ok(out.pop().filter(|t| t.ty() == *ty)),

@@ -88,6 +88,7 @@ pub(crate) struct Builder {
     inputs: usize,
     node_name: Arc<str>,
     fold_budget: u64,
+    fold_bytes: u64,
     /// Columns of the string inputs.
     pub(crate) columns: Vec<StringColumn>,
     /// What the author may want to know.
@@ -107,6 +108,7 @@ impl Builder {
             values,
             node_name: "".into(),
             fold_budget: fold::BUDGET,
+            fold_bytes: fold::BYTES,
             columns: Vec::new(),
             notes: Vec::new(),
         }

@@ -144,7 +144,7 @@ impl Call<'_> {
     }
 
     /// Operand `i` as f32: integers are converted with one rounding, as the operators of ai.onnx.ml do.
-    pub(crate) fn to_f32(&mut self, i: usize) -> Lowered<Val> {
+    pub(crate) fn converted(&mut self, i: usize) -> Lowered<Val> {
         let v = self.x(i)?;
         self.b.cast(v, DType::F32)
     }

@@ -81,7 +81,7 @@ pub(super) fn range(c: &mut Call<'_>) -> Outputs {
             };
             // ceil((limit - start) / step) elements, start + i * step, each operation one rounding.
             let n = ((b - a) / d).ceil();
-            if !(n <= MAX as f32) {
+            if n.is_nan() || n > MAX as f32 {
                 return refuse!("{n} elements");
             }
             Data::F32((0..n.max(0.0) as usize).map(|i| a + (i as f32 * d)).collect())

@@ -57,7 +57,7 @@ pub(super) fn one_hot(c: &mut Call<'_>) -> Outputs {
     let values = c.x(2)?;
     let rank = c.b.rank(indices);
     let axis = c.b.axis(c.attrs.int("axis", -1)?, rank + 1)?;
-    if !(depth >= 1.0 && depth <= 65_536.0 && depth.fract() == 0.0) {
+    if !(1.0..=65_536.0).contains(&depth) || depth.fract() != 0.0 {
         return refuse!("a depth of {depth}, 1 to 65536 is supported");
     }
     if c.b.dtype(indices) == DType::F32 {

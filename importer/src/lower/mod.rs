@@ -1,7 +1,8 @@
 //! Lowerings: how each ONNX operator is written in the engine's operators. This is the listed set of rewrites.
 //!
 //! Everywhere: an operator whose operands are all constant is evaluated by the engine's reference (results up
-//! to 64 KiB, or up to twice the size of the operands); casts, reshapes, transposes, slices and expansions that change nothing are left out;
+//! to 64 KiB, or up to the size of the operands; bounded work); casts, reshapes, transposes, slices and expansions
+//! that change nothing are left out;
 //! nodes that no output needs are left out; equal constants are one; functions of the file are inlined, and an
 //! `If` whose condition is constant is its branch. An integer tensor that follows from shapes alone is kept as
 //! polynomials of the symbolic dimensions; where data are computed from it, a dimension is the sum of that many ones.

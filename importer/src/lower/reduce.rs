@@ -66,12 +66,12 @@ fn of_dims(c: &mut Call<'_>, x: Val, keep: bool) -> Option<Val> {
     if !c.b.is_dims(x) || c.b.rank(x) != 1 {
         return None;
     }
-    let (start, f): (i64, fn(&Elem, &Elem) -> Option<Elem>) = match c.op {
-        "ReduceProd" => (1, Elem::mul),
-        "ReduceSum" => (0, Elem::add),
-        _ => return None,
-    };
-    let total = c.b.elems(x)?.iter().try_fold(Elem::Int(start), |acc, e| f(&acc, e))?;
+    let elems = c.b.elems(x)?;
+    let total = match c.op {
+        "ReduceProd" => elems.iter().try_fold(Elem::Int(1), |acc, e| acc.mul(e)),
+        "ReduceSum" => elems.iter().try_fold(Elem::Int(0), |acc, e| acc.add(e)),
+        _ => None,
+    }?;
     let dtype = c.b.dtype(x);
     Some(c.b.dims_value(vec![total], if keep { vec![1] } else { Vec::new() }, dtype))
 }

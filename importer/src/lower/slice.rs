@@ -89,8 +89,16 @@ fn take(c: &mut Call<'_>, x: Val, axis: usize, p: Part) -> Lowered<Val> {
     }
 }
 
+/// What is taken of each axis that is named.
+struct Parameters {
+    starts: Vec<Elem>,
+    ends: Vec<Elem>,
+    axes: Vec<usize>,
+    steps: Vec<i64>,
+}
+
 /// Starts, ends, axes and steps of a node on an operand of this rank.
-fn parameters(c: &mut Call<'_>, rank: usize) -> Lowered<(Vec<Elem>, Vec<Elem>, Vec<usize>, Vec<i64>)> {
+fn parameters(c: &mut Call<'_>, rank: usize) -> Lowered<Parameters> {
     let int = |v: &[i64]| v.iter().map(|n| Elem::Int(*n)).collect::<Vec<_>>();
     let (starts, ends, axes, steps) = if c.version < 10 {
         let list = |name: &str| c.attrs.ints(name);
@@ -112,7 +120,7 @@ fn parameters(c: &mut Call<'_>, rank: usize) -> Lowered<(Vec<Elem>, Vec<Elem>, V
     }
     c.b.axes(&axes, rank)?;
     let axes = axes.iter().map(|a| c.b.axis(*a, rank)).collect::<Lowered<Vec<_>>>()?;
-    Ok((starts, ends, axes, steps))
+    Ok(Parameters { starts, ends, axes, steps })
 }
 
 pub(super) fn slice(c: &mut Call<'_>) -> Outputs {
@@ -123,7 +131,7 @@ pub(super) fn slice(c: &mut Call<'_>) -> Outputs {
         _ => c.x(0)?,
     };
     let shape = c.b.shape(x);
-    let (starts, ends, axes, steps) = parameters(c, shape.len())?;
+    let Parameters { starts, ends, axes, steps } = parameters(c, shape.len())?;
     let mut out = x;
     let mut columns = match &slot {
         Slot::Codes(k) => Some(k.columns.clone()),

@@ -4,7 +4,7 @@ use lockstep_engine::Dim;
 
 use super::Call;
 use crate::build::Val;
-use crate::error::{Lowered, refuse};
+use crate::error::{Lowered, Refusal, refuse};
 
 /// A window over the spatial axes.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +77,7 @@ fn same_pad(size: &Dim, kernel: u32, stride: u32, dilation: u32) -> Lowered<u32>
         }
         Dim::Expr(_) => return refuse!("auto_pad with strides over a symbolic dimension"),
     };
-    u32::try_from(total).or_else(|_| refuse!("a pad of {total}"))
+    u32::try_from(total).map_err(|_| Refusal::new(format!("a pad of {total}")))
 }
 
 /// A list of small non-negative integers; `None` where it is absent and there is no default.

@@ -28,7 +28,7 @@ pub(crate) fn input_types(inputs: &[&ValueInfoProto]) -> Result<(Vec<InputType>,
     for i in inputs {
         match read(i) {
             Ok(r) => raw.push(r),
-            Err(p) => problems.push(p),
+            Err(p) => problems.push(*p),
         }
     }
     if !problems.is_empty() {
@@ -64,10 +64,11 @@ pub(crate) fn input_types(inputs: &[&ValueInfoProto]) -> Result<(Vec<InputType>,
     Ok((out, symbols))
 }
 
-fn read(i: &ValueInfoProto) -> Result<(String, i32, DType, Vec<RawDim>), Problem> {
+fn read(i: &ValueInfoProto) -> Result<(String, i32, DType, Vec<RawDim>), Box<Problem>> {
     let name = i.name.clone().unwrap_or_default();
-    let problem =
-        |reason: String, advice: Option<&str>| Problem::of_file(Some(name.clone()), reason, advice.map(str::to_owned));
+    let problem = |reason: String, advice: Option<&str>| {
+        Box::new(Problem::of_file(Some(name.clone()), reason, advice.map(str::to_owned)))
+    };
     let tensor = match i.r#type.as_ref().and_then(|t| t.value.as_ref()) {
         Some(type_proto::Value::Tensor(t)) => t,
         Some(type_proto::Value::Sequence(_)) => {

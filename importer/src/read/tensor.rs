@@ -6,7 +6,7 @@ use lockstep_engine::{Data, Tensor};
 
 use super::Externals;
 use crate::build::Builder;
-use crate::error::{Lowered, refuse};
+use crate::error::{Lowered, Refusal, refuse};
 use crate::proto::{TensorProto, data_type as t};
 use crate::slot::{Foreign, ForeignData, Slot, StringTensor};
 
@@ -74,7 +74,7 @@ pub(crate) fn tensor(p: &TensorProto, externals: &Externals<'_>, b: &mut Builder
         })?,
         t::DOUBLE => {
             let v = match raw {
-                Some(r) => words(r, f64::from_le_bytes).or_else(|e| refuse!("{e}"))?,
+                Some(r) => words(r, f64::from_le_bytes).map_err(Refusal::new)?,
                 None => p.double_data.clone(),
             };
             let len = v.len();
@@ -82,7 +82,7 @@ pub(crate) fn tensor(p: &TensorProto, externals: &Externals<'_>, b: &mut Builder
         }
         t::FLOAT16 | t::BFLOAT16 => {
             let bits: Vec<u16> = match raw {
-                Some(r) => words(r, u16::from_le_bytes).or_else(|e| refuse!("{e}"))?,
+                Some(r) => words(r, u16::from_le_bytes).map_err(Refusal::new)?,
                 None => p.int32_data.iter().map(|x| *x as u16).collect(),
             };
             let widen = if elem == t::FLOAT16 { half_to_f64 } else { bfloat_to_f64 };
@@ -91,7 +91,7 @@ pub(crate) fn tensor(p: &TensorProto, externals: &Externals<'_>, b: &mut Builder
             return foreign(ForeignData::Float(v), len);
         }
         t::INT16 | t::UINT16 | t::UINT32 | t::UINT64 => {
-            let v = integers(elem, raw, p).or_else(|e| refuse!("{e}"))?;
+            let v = integers(elem, raw, p).map_err(Refusal::new)?;
             let len = v.len();
             return foreign(ForeignData::Integer(v), len);
         }

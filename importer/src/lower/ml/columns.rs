@@ -49,6 +49,7 @@ pub(super) fn extract(c: &mut Call<'_>) -> Outputs {
                 }
                 _ => None,
             };
+            let label = label.filter(|v| v.iter().collect::<std::collections::BTreeSet<_>>().len() == v.len());
             c.b.set_label(out, label.map(|v| Label::OneOf(v.into())));
             one(out)
         }
@@ -59,7 +60,7 @@ pub(super) fn vectorize(c: &mut Call<'_>) -> Outputs {
     let widths = c.attrs.ints("inputdimensions")?.map(<[i64]>::to_vec);
     let mut parts = Vec::new();
     for i in 0..c.inputs.len() {
-        let x = c.to_f32(i)?;
+        let x = c.converted(i)?;
         let shape = c.b.shape(x);
         if shape.len() != 2 {
             return refuse!("an operand of rank {}", shape.len());

@@ -146,7 +146,7 @@ pub(super) fn with_complement(c: &mut Call<'_>, p: Val) -> Lowered<Val> {
 
 /// The operand of a model: (rows, columns) in f32.
 pub(super) fn rows(c: &mut Call<'_>) -> Lowered<Val> {
-    let x = c.to_f32(0)?;
+    let x = c.converted(0)?;
     match c.b.rank(x) {
         2 => Ok(x),
         other => refuse!("an operand of rank {other}, rows and columns are expected"),

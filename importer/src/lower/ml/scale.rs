@@ -9,7 +9,7 @@ use crate::error::refuse;
 use crate::lower::{Call, Outputs, one};
 
 pub(super) fn scaler(c: &mut Call<'_>) -> Outputs {
-    let x = c.to_f32(0)?;
+    let x = c.converted(0)?;
     let offset = c.attrs.floats("offset")?.unwrap_or_default().to_vec();
     let scale = c.attrs.floats("scale")?.unwrap_or_default().to_vec();
     if offset.is_empty() || scale.is_empty() || c.b.rank(x) == 0 {
@@ -26,7 +26,7 @@ pub(super) fn scaler(c: &mut Call<'_>) -> Outputs {
 }
 
 pub(super) fn normalizer(c: &mut Call<'_>) -> Outputs {
-    let x = c.to_f32(0)?;
+    let x = c.converted(0)?;
     let rank = c.b.rank(x);
     if !(1..=2).contains(&rank) {
         return refuse!("an operand of rank {rank}");
