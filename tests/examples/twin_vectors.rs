@@ -1,0 +1,362 @@
+//! Writes the vectors that hold the Solidity twin to the engine: `contracts/test/twin/vectors/*.json`.
+//!
+//! `cargo run --release -p lockstep-tests --example twin_vectors` after `scripts/models.sh`. Each file maps a name to
+//! hex: records of big-endian words of 32 bits (64 bits where stated), operands first, then the engine's answer.
+
+use anyhow::{Context, Result};
+use lockstep_engine::Tensor;
+use lockstep_engine::exec::{Implementation, Options};
+use lockstep_engine::float::{self, NAN_BITS, elementary as e, fma32};
+use lockstep_tests::models::{self, Committed};
+use lockstep_tests::node::root;
+use serde_json::{Map, Value};
+
+/// SplitMix64: the same vectors on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn bits(&mut self) -> u32 {
+        self.next() as u32
+    }
+
+    /// A float whose exponent field lies in `low..high`.
+    fn around(&mut self, low: u32, high: u32) -> u32 {
+        let e = low + self.below(u64::from(high - low)) as u32;
+        (self.bits() & 0x807f_ffff) | (e << 23)
+    }
+
+    /// A float with few significant bits, near 1: sums and products of such are often ties.
+    fn short(&mut self) -> u32 {
+        (self.around(120, 136) & !0x3ff) | if self.below(2) == 0 { 1 } else { 0 }
+    }
+
+    /// One of everything.
+    fn any(&mut self) -> u32 {
+        match self.below(8) {
+            0 => SPECIAL[self.below(SPECIAL.len() as u64) as usize],
+            1 => self.around(0, 2),
+            2 | 3 => self.bits(),
+            4 => self.short(),
+            _ => self.around(110, 144),
+        }
+    }
+}
+
+const SPECIAL: &[u32] = &[
+    0,
+    0x8000_0000,
+    1,
+    0x8000_0001,
+    2,
+    0x007f_ffff,
+    0x807f_ffff,
+    0x0080_0000,
+    0x8080_0000,
+    0x0080_0001,
+    0x3f80_0000,
+    0xbf80_0000,
+    0x3f7f_ffff,
+    0x3f80_0001,
+    0x3f00_0000,
+    0x4000_0000,
+    0x4b00_0000,
+    0x4b80_0000,
+    0x4b7f_ffff,
+    0x7f7f_ffff,
+    0xff7f_ffff,
+    0x7f80_0000,
+    0xff80_0000,
+    NAN_BITS,
+    0xffc0_0001,
+    0x7f80_0001,
+    0x3300_0000,
+    0x3380_0000,
+    0x3400_0000,
+];
+
+fn f(bits: u32) -> f32 {
+    f32::from_bits(bits)
+}
+
+/// With the canonical NaN, on integers: the compiler may take a NaN for any other while it is a float.
+fn bits(x: f32) -> u32 {
+    let bits = x.to_bits();
+    if bits & 0x7fff_ffff > 0x7f80_0000 { NAN_BITS } else { bits }
+}
+
+#[derive(Default)]
+struct Record(Vec<u8>);
+
+impl Record {
+    fn words(&mut self, w: &[u32]) {
+        w.iter().for_each(|w| self.0.extend(w.to_be_bytes()));
+    }
+}
+
+fn hex(bytes: &[u8]) -> Value {
+    Value::String(alloy_primitives::hex::encode_prefixed(bytes))
+}
+
+fn write(name: &str, content: Map<String, Value>) -> Result<()> {
+    let path = root().join("contracts/test/twin/vectors").join(name);
+    let text = serde_json::to_string_pretty(&content)? + "\n";
+    anyhow::ensure!(text.len() < 400_000, "{name} has {} bytes", text.len());
+    std::fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// A binary operation.
+type Binary = fn(f32, f32) -> f32;
+
+fn arithmetic() -> Result<()> {
+    let mut r = Random(1);
+    let mut out = Map::new();
+    let binary: [(&str, Binary); 6] = [
+        ("add", |a, b| a + b),
+        ("sub", |a, b| a - b),
+        ("mul", |a, b| a * b),
+        ("div", |a, b| a / b),
+        ("max", float::max),
+        ("min", float::min),
+    ];
+    for (name, op) in binary {
+        let mut v = Record::default();
+        let mut put = |a: u32, b: u32| v.words(&[a, b, bits(op(f(a), f(b)))]);
+        SPECIAL.iter().for_each(|a| SPECIAL.iter().for_each(|b| put(*a, *b)));
+        for i in 0..1400 {
+            let a = r.any();
+            let b = match i % 4 {
+                // Cancellation, and ties between exponents 24 or 25 apart.
+                0 => a ^ 0x8000_0000 ^ r.below(4) as u32,
+                1 => ((a & 0x7f80_0000).wrapping_sub((24 + r.below(3) as u32) << 23)) & 0x7f80_0000 | r.below(2) as u32,
+                _ => r.any(),
+            };
+            put(a, b);
+        }
+        out.insert(name.to_owned(), hex(&v.0));
+    }
+    write("arithmetic.json", out)?;
+
+    let mut out = Map::new();
+    let mut v = Record::default();
+    let mut put = |a: u32, b: u32, c: u32| v.words(&[a, b, c, bits(fma32(f(a), f(b), f(c)))]);
+    let few = [
+        0,
+        0x8000_0000,
+        1,
+        0x8000_0001,
+        0x0080_0000,
+        0x3f80_0000,
+        0xbf80_0000,
+        0x7f7f_ffff,
+        0x7f80_0000,
+        0xff80_0000,
+        NAN_BITS,
+    ];
+    for a in few {
+        for b in few {
+            few.iter().for_each(|c| put(a, b, *c));
+        }
+    }
+    for i in 0..3000 {
+        let (a, b) = (r.any(), r.any());
+        let p = f(a) * f(b);
+        let c = match i % 6 {
+            0 => bits(-p),
+            1 => p.to_bits() ^ r.below(4) as u32,
+            2 => bits(p * f(0x3380_0000 ^ ((r.below(2) as u32) << 31))),
+            3 => bits(p * f(0x4b80_0000 ^ ((r.below(2) as u32) << 31))),
+            _ => r.any(),
+        };
+        put(a, b, c);
+    }
+    out.insert("fma".to_owned(), hex(&v.0));
+
+    // x, sqrt, floor, ceil, round.
+    let mut v = Record::default();
+    for i in 0..2400 {
+        let a = SPECIAL.get(i).copied().unwrap_or_else(|| if i % 3 == 0 { r.around(126, 152) } else { r.any() });
+        let x = f(a);
+        v.words(&[a, bits(x.sqrt()), bits(x.floor()), bits(x.ceil()), bits(x.round_ties_even())]);
+    }
+    out.insert("unary".to_owned(), hex(&v.0));
+
+    // i64 as two words, its f32.
+    let mut v = Record::default();
+    for i in 0..2000u64 {
+        let n = (r.next() as i64) >> (i % 64);
+        v.words(&[(n as u64 >> 32) as u32, n as u32, bits(n as f32)]);
+    }
+    out.insert("fromInt".to_owned(), hex(&v.0));
+
+    // x; as u8, i8, i32, and i64 as two words.
+    let mut v = Record::default();
+    for i in 0..2000 {
+        let a = SPECIAL.get(i).copied().unwrap_or_else(|| if i % 2 == 0 { r.around(125, 192) } else { r.any() });
+        let x = f(a);
+        let wide = x as i64 as u64;
+        v.words(&[a, u32::from(x as u8), (x as i8) as u32, x as i32 as u32, (wide >> 32) as u32, wide as u32]);
+    }
+    out.insert("toInt".to_owned(), hex(&v.0));
+    write("conversions.json", out)
+}
+
+/// Name, function, lowest and highest interesting exponent field, arguments that were hard for others.
+type Function = (&'static str, fn(f32) -> f32, u32, u32);
+
+fn elementary() -> Result<()> {
+    let functions: [Function; 8] = [
+        ("exp", e::exp, 100, 135),
+        ("expm1", e::expm1, 98, 135),
+        ("log", e::log, 0, 255),
+        ("log1p", e::log1p, 98, 255),
+        ("tanh", e::tanh, 112, 133),
+        ("erf", e::erf, 100, 130),
+        ("sigmoid", e::sigmoid, 100, 135),
+        ("softplus", e::softplus, 100, 135),
+    ];
+    let mut out = Map::new();
+    for (n, (name, function, low, high)) in functions.into_iter().enumerate() {
+        let mut r = Random(100 + n as u64);
+        let mut v = Record::default();
+        let mut put = |a: u32| v.words(&[a, bits(function(f(a)))]);
+        SPECIAL.iter().for_each(|a| put(*a));
+        put((-0.007_352_583_6f32).to_bits());
+        // Both sides of every power of two: where one formula gives way to another.
+        for exponent in low..high.min(254) {
+            for sign in [0, 1 << 31] {
+                put(sign | (exponent << 23));
+                put((sign | (exponent << 23)).wrapping_sub(1));
+            }
+        }
+        // The hardest of many: those nearest to a tie of two floats, or to a float.
+        for a in hardest(function, &mut r, low, high) {
+            put(a);
+        }
+        for i in 0..1800 {
+            put(if i % 8 == 0 { r.bits() } else { r.around(low, high) });
+        }
+        out.insert(name.to_owned(), hex(&v.0));
+    }
+    write("elementary.json", out)
+}
+
+/// Arguments at which the function (in f64) lies nearest to a tie between two floats.
+fn hardest(function: fn(f32) -> f32, r: &mut Random, low: u32, high: u32) -> Vec<u32> {
+    let name = function(0.5);
+    let wide: fn(f64) -> f64 = match bits(name) {
+        b if b == bits(e::exp(0.5)) => f64::exp,
+        b if b == bits(e::expm1(0.5)) => f64::exp_m1,
+        b if b == bits(e::log(0.5)) => f64::ln,
+        b if b == bits(e::log1p(0.5)) => f64::ln_1p,
+        b if b == bits(e::tanh(0.5)) => f64::tanh,
+        _ => return Vec::new(),
+    };
+    let mut found: Vec<(u64, u32)> = Vec::new();
+    for _ in 0..4_000_000 {
+        let a = r.around(low, high.min(254));
+        let y = wide(f64::from(f(a)));
+        if !y.is_normal() {
+            continue;
+        }
+        // The 29 bits that a float does not have: distance from the tie.
+        found.push(((y.to_bits() & 0x1fff_ffff).abs_diff(0x1000_0000), a));
+    }
+    found.sort_unstable();
+    found.truncate(400);
+    found.into_iter().map(|(_, a)| a).collect()
+}
+
+/// Contractions: length, a, w, S1.
+fn contractions() -> Result<()> {
+    let mut r = Random(7);
+    let mut out = Map::new();
+    let mut v = Record::default();
+    let lengths = [0usize, 1, 2, 3, 4, 5, 7, 8, 31, 64, 100, 255, 256, 257, 300, 511, 512, 513];
+    for n in lengths {
+        for kind in 0..5 {
+            let mut pick = |i: usize| match kind {
+                0 => r.around(110, 130),
+                1 => r.around(76, 174),
+                2 => {
+                    if i % 3 == 0 {
+                        0x8000_0000
+                    } else {
+                        r.short()
+                    }
+                }
+                3 => r.around(60, 140),
+                _ => {
+                    if n < 40 {
+                        r.any()
+                    } else {
+                        r.around(100, 128)
+                    }
+                }
+            };
+            let a: Vec<u32> = (0..n).map(&mut pick).collect();
+            let w: Vec<u32> = (0..n).map(&mut pick).collect();
+            v.words(&[n as u32]);
+            v.words(&a);
+            v.words(&w);
+            v.words(&[bits(lockstep_engine::ops::contraction::s1(n, |k| (f(a[k]), f(w[k]))))]);
+        }
+    }
+    out.insert("s1".to_owned(), hex(&v.0));
+    write("contraction.json", out)
+}
+
+fn main() -> Result<()> {
+    arithmetic()?;
+    elementary()?;
+    contractions()?;
+    committed()
+}
+
+fn committed() -> Result<()> {
+    for c in models::all()? {
+        write(&format!("model_{}.json", c.name), model(&c)?)?;
+    }
+    Ok(())
+}
+
+/// The model's sections, and rows with every output: types, shapes and little-endian data.
+fn model(c: &Committed) -> Result<Map<String, Value>> {
+    let file = std::fs::read(&c.path)?;
+    let sections = lockstep_engine::format::Container::decode(&file)?;
+    let mut out = Map::new();
+    out.insert("graph".to_owned(), hex(sections.graph));
+    out.insert("weights".to_owned(), hex(sections.weights));
+    let mut calls = Vec::new();
+    for (from, to) in [(0, 1), (1, 2), (2, 5)] {
+        let inputs = c.slice(from, to.min(c.rows));
+        let options = Options { implementation: Implementation::Reference, threads: 1 };
+        let outputs = c.compute(inputs.clone(), &options)?;
+        let list = |tensors: &[Tensor]| Value::Array(tensors.iter().map(tensor).collect());
+        let mut call = Map::new();
+        call.insert("inputs".to_owned(), list(&inputs));
+        call.insert("outputs".to_owned(), list(&outputs));
+        calls.push(Value::Object(call));
+    }
+    out.insert("calls".to_owned(), Value::Array(calls));
+    Ok(out)
+}
+
+/// u8 type, u8 rank, u32 dimensions (big-endian), data.
+fn tensor(t: &Tensor) -> Value {
+    let mut v = vec![t.dtype().code(), t.shape.len() as u8];
+    t.shape.iter().for_each(|d| v.extend((*d as u32).to_be_bytes()));
+    v.extend(t.to_le_bytes());
+    hex(&v)
+}
