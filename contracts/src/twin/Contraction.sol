@@ -26,15 +26,12 @@ library Contraction {
             let from := add(x, 32)
             for { let end := add(from, length) } lt(from, end) { from := add(from, 32) } {
                 let v := mload(from)
-                // Zeros of both signs become 0.
+                // Of a zero e is negative, and a shift by so much leaves 0.
                 let n := and(v, 0x7fffffff)
-                if n {
-                    let e := sub(shr(23, n), LOWEST)
-                    bad := or(bad, gt(e, WINDOW))
-                    n := shl(add(e, extra), or(and(v, 0x7fffff), 0x800000))
-                    if gt(v, 0x7fffffff) { n := sub(0, n) }
-                }
-                mstore(add(from, d), n)
+                let e := sub(shr(23, n), LOWEST)
+                bad := or(bad, mul(n, gt(e, WINDOW)))
+                n := sub(0, shr(31, v))
+                mstore(add(from, d), sub(xor(shl(add(e, extra), or(and(v, 0x7fffff), 0x800000)), n), n))
             }
         }
         inside = bad == 0;
