@@ -244,7 +244,7 @@ fn elementary() -> Result<()> {
         for a in hardest(function, &mut r, low, high) {
             put(a);
         }
-        for i in 0..1800 {
+        for i in 0..1900 {
             put(if i % 8 == 0 { r.bits() } else { r.around(low, high) });
         }
         out.insert(name.to_owned(), hex(&v.0));

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.31;
+
+import {IInference, Tensor} from "lockstep/IInference.sol";
+import {TwinElementwise} from "lockstep/twin/TwinElementwise.sol";
+import {TwinGraph} from "lockstep/twin/TwinGraph.sol";
+import {TwinInterpreter} from "lockstep/twin/TwinInterpreter.sol";
+import {TwinNames} from "lockstep/twin/TwinNames.sol";
+import {TwinReductions} from "lockstep/twin/TwinReductions.sol";
+import {Vectors} from "./Vectors.sol";
+
+/// @notice The committed models against the engine's answers, every bit of every output.
+contract TwinInterpreterTest is Vectors {
+    TwinInterpreter private twin;
+    string private json;
+    bytes private graph;
+    bytes private weights;
+
+    function setUp() public {
+        twin = new TwinInterpreter();
+    }
+
+    function load(string memory name) private {
+        json = vm.readFile(string.concat("contracts/test/twin/vectors/model_", name, ".json"));
+        graph = vm.parseJsonBytes(json, ".graph");
+        weights = vm.parseJsonBytes(json, ".weights");
+    }
+
+    /// @dev `limit` bounds the gas of the first call, which has one row.
+    function check(string memory name, uint256 inputs, uint256 outputs, uint256 limit) private {
+        load(name);
+        for (uint256 c; c < 3; ++c) {
+            Tensor[] memory x = tensors(c, "inputs", inputs);
+            Tensor[] memory want = tensors(c, "outputs", outputs);
+            (bytes memory g, bytes memory w) = (graph, weights);
+            uint256 gas = gasleft();
+            Tensor[] memory got = twin.run(g, w, x);
+            gas -= gasleft();
+            vm.assertEq(abi.encode(got), abi.encode(want), string.concat(name, ", call ", vm.toString(c)));
+            if (c == 0) vm.assertLt(gas, limit, string.concat("gas of ", name));
+        }
+    }
+
+    function tensors(uint256 call, string memory key, uint256 n) private view returns (Tensor[] memory t) {
+        t = new Tensor[](n);
+        for (uint256 i; i < n; ++i) {
+            string memory path = string.concat(".calls[", vm.toString(call), "].", key, "[", vm.toString(i), "]");
+            t[i] = tensor(vm.parseJsonBytes(json, path));
+        }
+    }
+
+    /// @dev u8 type, u8 rank, u32 dimensions, data.
+    function tensor(bytes memory v) private pure returns (Tensor memory t) {
+        uint256 rank = uint8(v[1]);
+        t.dtype = uint8(v[0]);
+        t.shape = new uint32[](rank);
+        uint256 skip = 2 + 4 * rank;
+        for (uint256 k = 2; k < skip; ++k) {
+            t.shape[(k - 2) / 4] = t.shape[(k - 2) / 4] << 8 | uint8(v[k]);
+        }
+        t.data = new bytes(v.length - skip);
+        for (uint256 k = skip; k < v.length; ++k) {
+            t.data[k - skip] = v[k];
+        }
+    }
+
+    function test_logisticRegression() public {
+        check("breast_cancer_logreg", 1, 2, 600_000);
+    }
+
+    function test_boostedTreesOfTwoClasses() public {
+        check("breast_cancer_xgb", 1, 2, 1_300_000);
+    }
+
+    function test_gradientBoostedRegression() public {
+        check("diabetes_gbr", 1, 1, 2_800_000);
+    }
+
+    function test_boostedRegression() public {
+        check("diabetes_xgb", 1, 1, 1_300_000);
+    }
+
+    function test_randomForest() public {
+        check("iris_forest", 1, 2, 1_200_000);
+    }
+
+    function test_networkOfDigits() public {
+        check("digits_mlp", 1, 2, 12_000_000);
+    }
+
+    function test_networkOfVolatility() public {
+        check("volatility_mlp", 1, 1, 1_200_000);
+    }
+
+    function test_mixedInputs() public {
+        check("wine_mixed", 8, 2, 1_200_000);
+    }
+
+    function test_convolutionsAreRefusedByName() public {
+        load("digits_cnn");
+        Tensor[] memory x = tensors(0, "inputs", 1);
+        vm.expectRevert(abi.encodeWithSelector(IInference.TwinCannotRun.selector, "operator Conv"));
+        twin.run(graph, weights, x);
+    }
+
+    function test_modulesFitTheLimitOfCode() public view {
+        assert(address(twin).code.length < 24_576);
+        assert(address(TwinElementwise).code.length < 24_576 && address(TwinReductions).code.length < 24_576);
+        assert(address(TwinGraph).code.length < 24_576 && address(TwinNames).code.length < 24_576);
+    }
+}
