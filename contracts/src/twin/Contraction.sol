@@ -8,7 +8,8 @@ import {SoftFloat32} from "./SoftFloat32.sol";
 /// @dev Operands whose exponents lie in a window are decoded to integers: a = A * 2^-74, w = W * 2^-75 with W even. A
 /// product and any sum of one block are then integers in units of 2^-149 below 2^254, and each fused multiply-add is one
 /// MUL, one ADD and a rounding to 24 bits. Nothing overflows binary32, nothing is subnormal by rounding, and a zero is +0,
-/// as in the general path, because every sum is an exact multiple of 2^-148. Other operands take the general path.
+/// as in the general path, because every sum is an exact multiple of 2^-148. Rows in which another operand meets one that is
+/// not zero take the general path. (Finite weights that only ever meet zeros do not matter: trained networks have many.)
 library Contraction {
     /// @dev Exponent fields 76 to 173 (2^-51 to 2^47) and zeros have integers.
     uint256 private constant LOWEST = 76;
@@ -71,10 +72,42 @@ library Contraction {
         }
     }
 
-    /// @notice Matrices as they lie in memory: where they start, and how many words apart rows and columns are.
+    /// @notice The indices of values that have no integer; their integers become 0. `finite` is false where one is infinite
+    /// or NaN.
+    function outside(uint256[] memory x, uint256[] memory y)
+        internal
+        pure
+        returns (uint256[] memory indices, bool finite)
+    {
+        assembly ("memory-safe") {
+            finite := 1
+            indices := mload(0x40)
+            let to := add(indices, 32)
+            let d := sub(y, x)
+            let from := add(x, 32)
+            for { let end := add(from, shl(5, mload(x))) } lt(from, end) { from := add(from, 32) } {
+                let v := and(mload(from), 0x7fffffff)
+                if mul(v, gt(sub(shr(23, v), LOWEST), WINDOW)) {
+                    mstore(add(from, d), 0)
+                    mstore(to, shr(5, sub(sub(from, x), 32)))
+                    to := add(to, 32)
+                    finite := and(finite, lt(v, 0x7f800000))
+                }
+            }
+            mstore(indices, shr(5, sub(sub(to, indices), 32)))
+            mstore(0x40, to)
+        }
+    }
+
+    /// @notice Matrices as they lie in memory: bit patterns, integers (where `decoded` is true), the indices of
+    /// those that have none; where they start, and how many words apart rows and columns are.
     struct Operands {
         uint256[] a;
         uint256[] w;
+        uint256[] aDecoded;
+        uint256[] wDecoded;
+        uint256[] aOutside;
+        uint256[] wOutside;
         bool decoded;
         uint256 aStart;
         uint256 aRow;
@@ -83,21 +116,47 @@ library Contraction {
         uint256 wColumn;
     }
 
-    /// @notice The product of an (m, k) and a (k, n) matrix, written to out[first], out[first + 1], ...; a's rows are contiguous.
+    /// @notice The product of an (m, k) and a (k, n) matrix, written to out[first], out[first + 1], ...; a's rows are
+    /// contiguous.
     function product(Operands memory o, uint256 m, uint256 k, uint256 n, uint256[] memory out, uint256 first)
         internal
         pure
     {
         unchecked {
-            (uint256 a, uint256 w) = (_address(o.a, o.aStart), _address(o.w, o.wStart));
-            (uint256 step, uint256 column, bool decoded) = (o.wDepth << 5, o.wColumn << 5, o.decoded);
             for (uint256 i; i < m; ++i) {
-                for (uint256 j; j < n; ++j) {
-                    out[first++] =
-                        decoded ? s1Decoded(a, w + j * column, step, k) : s1General(a, w + j * column, step, k);
+                uint256 start = o.aStart + i * o.aRow;
+                if (o.decoded && _meetsZeros(o, start, k, n)) {
+                    uint256 a = _address(o.aDecoded, start);
+                    for (uint256 j; j < n; ++j) {
+                        uint256 w = _address(o.wDecoded, o.wStart + j * o.wColumn);
+                        out[first++] = s1Decoded(a, w, o.wDepth << 5, k);
+                    }
+                } else {
+                    uint256 a = _address(o.a, start);
+                    for (uint256 j; j < n; ++j) {
+                        uint256 w = _address(o.w, o.wStart + j * o.wColumn);
+                        out[first++] = s1General(a, w, o.wDepth << 5, k);
+                    }
                 }
-                a += o.aRow << 5;
             }
+        }
+    }
+
+    /// @dev Whether every value of the row has an integer, and those that meet a weight without one are zero.
+    function _meetsZeros(Operands memory o, uint256 start, uint256 k, uint256 n) private pure returns (bool) {
+        unchecked {
+            uint256[] memory list = o.aOutside;
+            for (uint256 i; i < list.length; ++i) {
+                if (list[i] - start < k) return false;
+            }
+            list = o.wOutside;
+            (uint256[] memory a, uint256 from, uint256 step) = (o.aDecoded, o.wStart, o.wDepth);
+            bool inRows = o.wColumn == 1 && step != 1;
+            for (uint256 i; i < list.length; ++i) {
+                uint256 p = list[i] - from;
+                if (p < k * n && a[start + (inRows ? p / step : p % k)] != 0) return false;
+            }
+            return true;
         }
     }
 

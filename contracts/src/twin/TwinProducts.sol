@@ -73,7 +73,9 @@ library TwinProducts {
             y.data[i] = attributes[0].mul(y.data[i]);
         }
         if (!hasC) return (y, true);
-        _finite(c);
+        for (uint256 i; i < c.data.length; ++i) {
+            if (c.data[i] & 0x7fffffff >= SoftFloat32.INF) _notConstant(c);
+        }
         _addScaled(y.data, attributes[1], TwinValues.expand(c, shape));
         ok = true;
     }
@@ -95,29 +97,31 @@ library TwinProducts {
         return true;
     }
 
-    /// @dev Both operands as integers where all their values have one, else as they are; `rows` are a's values with its rows
+    /// @dev Both operands as they are and as integers; `rows` are a's values with its rows
     /// contiguous. Constants of contractions are finite (spec OP-2), as values that have an integer are.
     function _decoded(Value memory a, Value memory w, uint256[] memory rows)
         private
         pure
         returns (Contraction.Operands memory o)
     {
-        (o.a, o.decoded) = Contraction.decode(rows, 0);
-        if (!o.decoded) _finite(a);
-        bool inside;
-        (o.w, inside) = Contraction.decode(w.data, 1);
-        if (!inside) _finite(w);
-        if (o.decoded && inside) return o;
-        (o.a, o.w, o.decoded) = (rows, w.data, false);
+        (o.a, o.w, o.decoded) = (rows, w.data, true);
+        bool good;
+        (o.aDecoded, good) = Contraction.decode(rows, 0);
+        if (!good) {
+            (o.aOutside, o.decoded) = Contraction.outside(rows, o.aDecoded);
+            if (!o.decoded) _notConstant(a);
+        }
+        (o.wDecoded, good) = Contraction.decode(w.data, 1);
+        if (!good) {
+            (o.wOutside, good) = Contraction.outside(w.data, o.wDecoded);
+            if (!good) _notConstant(w);
+            o.decoded = o.decoded && good;
+        }
     }
 
-    function _finite(Value memory v) private pure {
-        if (!v.constant_) return;
-        for (uint256 i; i < v.data.length; ++i) {
-            if (v.data[i] & 0x7fffffff >= SoftFloat32.INF) {
-                revert InvalidWeights("an operand of a contraction is constant and not finite");
-            }
-        }
+    /// @dev Constants of contractions are finite (spec OP-2).
+    function _notConstant(Value memory v) private pure {
+        if (v.constant_) revert InvalidWeights("an operand of a contraction is constant and not finite");
     }
 
     function _transposed(Value memory a) private pure returns (uint256[] memory y) {

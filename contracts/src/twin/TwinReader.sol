@@ -92,6 +92,7 @@ library TwinReader {
             uint256 p = r.position;
             uint256 end = p + n;
             r.position = end;
+            if (_plain(data, p, n)) return;
             while (p < end) {
                 uint256 lead = uint8(data[p++]);
                 if (lead < 0x80) {
@@ -111,6 +112,27 @@ library TwinReader {
                 if (code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) fail("a name is UTF-8");
                 if (code < 0xa0) fail("a name has no control characters");
             }
+        }
+    }
+
+    /// @dev Whether all of `n` bytes are 0x20 to 0x7e: no byte has its top bit, is below 0x20 or is 0x7f.
+    function _plain(bytes memory data, uint256 p, uint256 n) private pure returns (bool plain) {
+        assembly ("memory-safe") {
+            let ones := 0x0101010101010101010101010101010101010101010101010101010101010101
+            let from := add(add(data, 32), p)
+            let found := 0
+            for { let end := add(from, n) } lt(from, end) { from := add(from, 32) } {
+                let w := mload(from)
+                // Spaces take the place of what follows.
+                let rest := sub(end, from)
+                if lt(rest, 32) {
+                    let keep := not(shr(shl(3, rest), not(0)))
+                    w := or(and(w, keep), and(mul(ones, 0x20), not(keep)))
+                }
+                let del := xor(w, mul(ones, 0x7f))
+                found := or(found, or(w, or(and(sub(w, mul(ones, 0x20)), not(w)), and(sub(del, ones), not(del)))))
+            }
+            plain := iszero(and(found, shl(7, ones)))
         }
     }
 

@@ -66,6 +66,42 @@ contract ContractionTest is Vectors {
         }
     }
 
+    /// @dev Matrices with values outside the window, some of which meet zeros only; w by rows or by columns.
+    function testFuzz_productIsTheGeneralOne(uint256 seed, bool byColumns) public pure {
+        (uint256 m, uint256 k, uint256 n) = (2, 1 + seed % 7, 1 + (seed >> 8) % 3);
+        Contraction.Operands memory o;
+        (o.a, o.w) = (new uint256[](m * k), new uint256[](k * n));
+        for (uint256 i; i < m * k; ++i) {
+            o.a[i] = element(seed, i, 3);
+        }
+        for (uint256 i; i < k * n; ++i) {
+            o.w[i] = element(seed, 100 + i, 9);
+        }
+        (o.aDecoded,) = Contraction.decode(o.a, 0);
+        (o.wDecoded,) = Contraction.decode(o.w, 1);
+        bool finite;
+        (o.aOutside, o.decoded) = Contraction.outside(o.a, o.aDecoded);
+        (o.wOutside, finite) = Contraction.outside(o.w, o.wDecoded);
+        o.decoded = o.decoded && finite;
+        o.aRow = k;
+        (o.wDepth, o.wColumn) = byColumns ? (uint256(1), k) : (n, uint256(1));
+        uint256[] memory y = new uint256[](m * n);
+        Contraction.product(o, m, k, n, y, 0);
+        for (uint256 i; i < m * n; ++i) {
+            uint256 a = ptr(o.a) + 32 * k * (i / n);
+            uint256 w = ptr(o.w) + 32 * o.wColumn * (i % n);
+            assert(y[i] == Contraction.s1General(a, w, 32 * o.wDepth, k));
+        }
+    }
+
+    /// @dev Mostly zeros and ordinary values; one in `rare` is any pattern.
+    function element(uint256 seed, uint256 i, uint256 rare) private pure returns (uint256) {
+        uint256 x = uint256(keccak256(abi.encode(seed, i)));
+        if ((x >> 64) % (rare * 4) == 0) return x & 0xffffffff;
+        if ((x >> 64) % rare == 0) return x & 0x00ffffff; // zeros of small magnitude: subnormals and 2^-126
+        return (x >> 128) % 2 == 0 ? x & 0x80000000 : (x & 0x807fffff) | (110 + (x >> 160) % 20) << 23;
+    }
+
     /// @dev Gas of a multiply-add of decoded operands, and of decoding one.
     function test_gasOfMultiplyAdd() public view {
         (uint256[] memory a, uint256[] memory w) = (new uint256[](256), new uint256[](256));

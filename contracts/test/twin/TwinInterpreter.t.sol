@@ -85,7 +85,7 @@ contract TwinInterpreterTest is Vectors {
     }
 
     function test_networkOfDigits() public {
-        check("digits_mlp", 1, 2, 12_000_000);
+        check("digits_mlp", 1, 2, 7_000_000);
     }
 
     function test_networkOfVolatility() public {
