@@ -7,7 +7,7 @@ use crate::{
     evm::Models,
     miner::DevMiner,
     models::{ModelError, ModelKeeper},
-    pool::Pool,
+    pool::{Pool, PoolFollower},
     publish::{self, PublishedFile as Published},
     rpc,
     storage::{StorageError, Store},
@@ -131,6 +131,8 @@ struct Parts {
 impl Node {
     /// Starts a node; returns when JSON-RPC answers.
     pub async fn launch(config: NodeConfig) -> Result<NodeHandle, LaunchError> {
+        // A port in use is found out before anything is written.
+        rpc::check_address(config.http_addr)?;
         let opening = config.clone();
         let Parts { api, published } = tokio::task::spawn_blocking(move || open(&opening)).await??;
         let (chain, pool, miner) = (api.chain.clone(), api.pool.clone(), api.miner.clone());
@@ -227,6 +229,7 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
             std::thread::spawn(move || miner.mine_waiting());
         }
     })?;
+    chain.listen(Arc::new(PoolFollower::new(&chain, &pool)));
     let crosscheck = CrossCheck::start(&chain, models.clone()).map_err(LaunchError::Thread)?.map(Arc::new);
     if let Some(path) = &config.import {
         let blocks = import::import_file(&chain, path)?;

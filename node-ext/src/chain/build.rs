@@ -5,12 +5,13 @@ use super::{
     execute::{BlockContext, ExecuteError, Execution, TransactionFeed, execute_block},
 };
 use crate::{
+    crosscheck,
     inference::BlockInferences,
     primitives::Body,
     storage::{BlockState, StoredBlock},
 };
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS, proofs};
-use alloy_eips::{eip1559::INITIAL_BASE_FEE, eip4895::Withdrawals};
+use alloy_eips::{eip1559::INITIAL_BASE_FEE, eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{EvmEnv, block::BlockExecutionError, eth::NextEvmEnvAttributes};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
@@ -34,6 +35,8 @@ pub struct BuildAttributes {
     pub gas_limit: u64,
     /// Free data of the proposer.
     pub extra_data: Bytes,
+    /// Whether contracts may send transactions (against EIP-3607): dev chains only, for impersonated accounts.
+    pub contracts_send: bool,
     /// State written before the block: dev chains only.
     pub patch: Option<StateOverride>,
 }
@@ -44,7 +47,8 @@ pub struct BuiltBlock {
     /// The block.
     pub block: StoredBlock,
     pub(crate) state: BlockState,
-    pub(crate) inferences: BlockInferences,
+    /// Requests of the execution layer (EIP-7685).
+    pub(crate) requests: Requests,
 }
 
 impl Chain {
@@ -58,7 +62,7 @@ impl Chain {
 
     /// The EVM environment of the block after `parent`.
     pub(crate) fn next_env(&self, parent: &Header, attributes: &BuildAttributes) -> EvmEnv {
-        EvmEnv::for_eth_next_block(
+        let mut env = EvmEnv::for_eth_next_block(
             parent,
             NextEvmEnvAttributes {
                 timestamp: attributes.timestamp,
@@ -71,7 +75,9 @@ impl Chain {
             self.spec().as_ref(),
             self.spec().chain_id,
             self.spec().blob_params(attributes.timestamp),
-        )
+        );
+        env.cfg_env.disable_eip3607 = attributes.contracts_send;
+        env
     }
 
     /// Builds a block on `parent` from the transactions of `feed`. Nothing is written: see [`Chain::adopt`].
@@ -152,15 +158,18 @@ impl Chain {
             None => None,
         };
         let inferences = BlockInferences::new(execution.inferences, &body);
+        let hash = header.hash_slow();
+        let unchecked = crosscheck::encode(hash, header.number, &inferences);
         Ok(BuiltBlock {
-            block: StoredBlock { hash: header.hash_slow(), header, body, senders, receipts: execution.receipts },
+            block: StoredBlock { hash, header, body, senders, receipts: execution.receipts },
             state: BlockState {
                 nodes: update.nodes,
                 codes: super::new_codes(&execution.bundle),
                 patch,
                 inferences: inferences.to_json(),
+                unchecked,
             },
-            inferences,
+            requests: execution.requests,
         })
     }
 }
@@ -178,5 +187,6 @@ pub(crate) fn classify(hash: B256, error: ExecuteError) -> ChainError {
         }
         ExecuteError::Storage(error) => error.into(),
         ExecuteError::Patch(reason) => ChainError::invalid(hash, reason),
+        ExecuteError::Fault(reason) => ChainError::Stalled { hash, reason },
     }
 }

@@ -67,10 +67,29 @@ pub(crate) enum ExecuteError {
     Storage(#[from] StorageError),
     #[error("state patch: {0}")]
     Patch(String),
+    /// The state could not be read: a fault of this node, whatever the EVM made of it.
+    #[error("the state could not be read: {0}")]
+    Fault(String),
 }
 
 /// Runs one block on top of `state`.
 pub(crate) fn execute_block(
+    spec: &Arc<ChainSpec>,
+    evm_source: &EvmSource,
+    state: &StateReader,
+    env: EvmEnv,
+    context: BlockContext<'_>,
+    feed: &mut dyn TransactionFeed,
+) -> Result<Execution, ExecuteError> {
+    let executed = execute(spec, evm_source, state, env, context, feed);
+    // The executor reports failed reads in system calls and withdrawals as faults of the block.
+    match state.fault() {
+        Some(fault) => Err(ExecuteError::Fault(fault.to_string())),
+        None => executed,
+    }
+}
+
+fn execute(
     spec: &Arc<ChainSpec>,
     evm_source: &EvmSource,
     state: &StateReader,
@@ -116,6 +135,9 @@ pub(crate) fn execute_block(
             }
             Err(error) => {
                 sink.discard();
+                if let Some(fault) = state.fault() {
+                    return Err(ExecuteError::Fault(fault.to_string()));
+                }
                 feed.failed(tx, error)?;
             }
         }

@@ -39,8 +39,35 @@ pub enum GenesisError {
         source: std::io::Error,
     },
     /// Not a genesis.
-    #[error("the genesis does not parse: {0}")]
-    Json(#[from] serde_json::Error),
+    #[error(
+        "{path} is no genesis: {source}; it must be JSON with config, alloc, gasLimit and difficulty, as geth's genesis.json"
+    )]
+    Json {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The parser's reason.
+        source: serde_json::Error,
+    },
+    /// A field cannot have this value.
+    #[error("the genesis cannot have {field} = {value}: {reason}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A contract is lacking without which no block can be made.
+    #[error(
+        "the genesis is at Prague or later from its first block and has no code at {address} ({eip}): no block could ever be made; add the contract to `alloc`, or schedule pragueTime later"
+    )]
+    SystemContract {
+        /// Where it must be.
+        address: Address,
+        /// The EIP that places it there.
+        eip: &'static str,
+    },
     /// A fork this binary has no rules for.
     #[error(
         "the genesis schedules a fork after Osaka (Amsterdam or Bogota), which this binary has no rules for; remove it or install a newer lockstep"
@@ -50,8 +77,8 @@ pub enum GenesisError {
     #[error(transparent)]
     Lockstep(#[from] lockstep_precompile::ConfigError),
     /// This binary was built wrong.
-    #[error("contracts/predeploys.json names other addresses than the precompile crate; build again from a clean tree")]
-    Build,
+    #[error("contracts/predeploys.json is not the precompile crate's ({0}); build again from a clean tree")]
+    Build(String),
     /// A predeploy is not the one this binary knows.
     #[error(
         "the genesis has other code at {address} than this binary's {name} (code hash {found}, expected {expected}); take `alloc` from `lockstep genesis` of this version"
@@ -99,9 +126,9 @@ impl Predeploys {
             registry: One,
             twin_marker: One,
         }
-        let file: Two = serde_json::from_str(PREDEPLOYS)?;
+        let file: Two = serde_json::from_str(PREDEPLOYS).map_err(|e| GenesisError::Build(e.to_string()))?;
         if file.registry.address != REGISTRY_ADDRESS || file.twin_marker.address != PRECOMPILE_ADDRESS {
-            return Err(GenesisError::Build);
+            return Err(GenesisError::Build("other addresses".into()));
         }
         Ok(Self { registry: file.registry.code, marker: file.twin_marker.code })
     }
@@ -111,13 +138,14 @@ impl Predeploys {
 pub fn read_genesis(path: &Path) -> Result<Genesis, GenesisError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| GenesisError::File { path: path.to_path_buf(), source })?;
-    Ok(serde_json::from_str(&text)?)
+    serde_json::from_str(&text).map_err(|source| GenesisError::Json { path: path.to_path_buf(), source })
 }
 
 /// The genesis of `lockstep node --dev`: Osaka from the first block, ten funded accounts, the registry.
 pub fn dev_genesis() -> Result<Genesis, GenesisError> {
     let mut genesis = plain_dev_genesis();
-    let config = serde_json::to_value(lockstep_precompile::LockstepConfig::default())?;
+    let config = serde_json::to_value(lockstep_precompile::LockstepConfig::default())
+        .map_err(|e| GenesisError::Build(e.to_string()))?;
     genesis.config.extra_fields.insert(lockstep_precompile::config::KEY.into(), config);
     add_lockstep_predeploys(&mut genesis)?;
     Ok(genesis)
@@ -196,6 +224,35 @@ pub fn add_lockstep_predeploys(genesis: &mut Genesis) -> Result<(), GenesisError
 fn registry_caps(spec: &ChainSpec) -> B256 {
     let limits = spec.lockstep.as_deref().map(|config| config.limits).unwrap_or_default();
     caps_word(limits.max_active_models, limits.max_active_weight_bytes).into()
+}
+
+/// Refuses a genesis from which no chain can grow.
+pub(crate) fn check_genesis(spec: &ChainSpec) -> Result<(), GenesisError> {
+    let genesis = spec.genesis();
+    let refuse = |field, value: String, reason| Err(GenesisError::Field { field, value, reason });
+    if let Some(number) = genesis.number.filter(|number| *number != 0) {
+        return refuse("number", number.to_string(), "the first block of a chain is block 0");
+    }
+    if spec.chain_id == 0 {
+        return refuse("config.chainId", "0".into(), "signatures could be replayed on any chain");
+    }
+    if genesis.gas_limit < 5_000 {
+        return refuse("gasLimit", genesis.gas_limit.to_string(), "a block must have at least 5000");
+    }
+    if let Some(fee) = genesis.base_fee_per_gas.filter(|fee| u64::try_from(*fee).is_err()) {
+        return refuse("baseFeePerGas", fee.to_string(), "it must be below 2^64");
+    }
+    if spec.is_prague_active_at_timestamp(genesis.timestamp) {
+        for (address, eip) in [
+            (eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, "EIP-7002"),
+            (eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, "EIP-7251"),
+        ] {
+            if genesis.alloc.get(&address).and_then(|a| a.code.as_ref()).is_none_or(|code| code.is_empty()) {
+                return Err(GenesisError::SystemContract { address, eip });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a genesis whose predeploys this binary does not know (docs/spec.md, GEN-2).

@@ -3,7 +3,13 @@
 use super::{Chain, ChainError};
 use crate::primitives::Block;
 use alloy_rlp::Decodable;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How long an import waits for this node to become able to execute a block: a large model may still be loading.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why an import stopped.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +42,8 @@ pub enum ImportError {
     },
 }
 
-/// Imports all blocks of `path` and makes the last one the head. Returns how many there were.
+/// Imports all blocks of `path` and makes the last one the head, unless the head descends from it already. Returns how
+/// many there were.
 pub fn import_file(chain: &Chain, path: &Path) -> Result<usize, ImportError> {
     let bytes = std::fs::read(path).map_err(|source| ImportError::File { path: path.to_path_buf(), source })?;
     let mut rest = bytes.as_slice();
@@ -47,14 +54,34 @@ pub fn import_file(chain: &Chain, path: &Path) -> Result<usize, ImportError> {
             index: imported,
             source,
         })?;
-        // Genesis may lead the file.
-        if block.header.number > 0 {
-            chain
-                .import(block)
-                .and_then(|hash| chain.set_head(hash))
-                .map_err(|source| ImportError::Chain { imported, source })?;
-        }
+        one(chain, block).map_err(|source| ImportError::Chain { imported, source })?;
         imported += 1;
     }
     Ok(imported)
+}
+
+fn one(chain: &Chain, block: Block) -> Result<(), ChainError> {
+    let number = block.header.number;
+    let hash = block.header.hash_slow();
+    if number == 0 {
+        // Genesis may lead the file.
+        return match hash == chain.genesis_hash() {
+            true => Ok(()),
+            false => Err(ChainError::invalid(hash, "the file starts with the genesis of another chain")),
+        };
+    }
+    // Importing again must not take back what came after.
+    if chain.store().canonical_hash(number)? == Some(hash) {
+        return Ok(());
+    }
+    let began = Instant::now();
+    loop {
+        match chain.import(block.clone()) {
+            Err(ChainError::Stalled { reason, .. }) if began.elapsed() < PATIENCE => {
+                tracing::debug!(number, reason, "the import waits");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            imported => return imported.and_then(|hash| chain.set_head(hash)).map(drop),
+        }
+    }
 }

@@ -21,6 +21,7 @@ pub mod import;
 mod spec;
 mod validate;
 
+pub(crate) use build::logs_bloom;
 pub use build::{BuildAttributes, BuiltBlock};
 pub use error::ChainError;
 pub(crate) use execute::TransactionFeed;
@@ -29,20 +30,13 @@ pub use spec::ChainSpec;
 
 use crate::{
     evm::EvmSource,
-    inference::BlockInferences,
     storage::{CanonicalChange, StateReader, StorageError, Store, StoredBlock},
 };
 use alloy_consensus::Header;
 use alloy_genesis::Genesis;
 use alloy_primitives::{B256, Bytes};
 use revm::database::BundleState;
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-};
-
-/// Blocks whose inferences wait in memory for the cross-check.
-const RECENT_BLOCKS: usize = 64;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Told of every move of the canonical chain, in order, before the next move starts.
 pub trait ChainListener: Send + Sync {
@@ -68,7 +62,6 @@ pub struct Chain {
     genesis: B256,
     moving: Mutex<()>,
     listeners: RwLock<Vec<Arc<dyn ChainListener>>>,
-    recent: Mutex<VecDeque<(B256, BlockInferences)>>,
 }
 
 impl std::fmt::Debug for Chain {
@@ -81,6 +74,7 @@ impl Chain {
     /// Opens the chain of `genesis` in `store`, writing its first block where the store is empty.
     pub fn open(store: Store, genesis: Genesis, models: crate::evm::Models) -> Result<Self, ChainError> {
         let spec = Arc::new(ChainSpec::from_genesis(genesis)?);
+        genesis::check_genesis(&spec)?;
         genesis::check_predeploys(&spec)?;
         let (block, nodes, codes) = genesis::genesis_block(&spec)?;
         match store.genesis_hash()? {
@@ -104,7 +98,6 @@ impl Chain {
             genesis: block.hash,
             moving: Mutex::new(()),
             listeners: RwLock::default(),
-            recent: Mutex::default(),
         })
     }
 
@@ -156,7 +149,6 @@ impl Chain {
     pub fn adopt(&self, built: BuiltBlock) -> Result<StoredBlock, ChainError> {
         let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let change = self.store.insert_block(&built.block, &built.state, true)?;
-        self.remember(built.block.hash, built.inferences);
         self.moved(Head { hash: built.block.hash, header: Arc::new(built.block.header.clone()) }, &change);
         Ok(built.block)
     }
@@ -187,24 +179,6 @@ impl Chain {
             return Err(ChainError::UnknownBlock(hash));
         }
         Ok(self.store.set_finalised(hash)?)
-    }
-
-    /// The inferences of a block executed recently, with their inputs; for whoever checks them.
-    pub(crate) fn take_inferences(&self, block: B256) -> Option<BlockInferences> {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = recent.iter().position(|(hash, _)| *hash == block)?;
-        recent.remove(index).map(|(_, inferences)| inferences)
-    }
-
-    fn remember(&self, block: B256, inferences: BlockInferences) {
-        if inferences.is_empty() {
-            return;
-        }
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() >= RECENT_BLOCKS {
-            recent.pop_front();
-        }
-        recent.push_back((block, inferences));
     }
 
     fn moved(&self, head: Head, change: &CanonicalChange) {

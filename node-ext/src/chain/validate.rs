@@ -6,6 +6,7 @@ use super::{
     execute::{BlockContext, TransactionFeed, execute_block},
 };
 use crate::{
+    crosscheck,
     inference::BlockInferences,
     primitives::{Block, RecoveredTransaction},
     storage::{BlockState, StoredBlock},
@@ -18,6 +19,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 /// Longest extra data of a header.
 const MAX_EXTRA_DATA: usize = 32;
+/// Greatest gas limit of a block (EIP-1985).
+const MAX_GAS_LIMIT: u64 = i64::MAX as u64;
 /// Longest encoded block (EIP-7934).
 const MAX_RLP_BLOCK_SIZE: usize = 8 * 1024 * 1024;
 
@@ -90,11 +93,11 @@ impl Chain {
             codes: super::new_codes(&execution.bundle),
             patch: None,
             inferences: inferences.to_json(),
+            unchecked: crosscheck::encode(hash, block.header.number, &inferences),
         };
         let Block { header, body } = block;
         let stored = StoredBlock { hash, header, body, senders, receipts: execution.receipts };
         self.store().insert_block(&stored, &state, false)?;
-        self.remember(hash, inferences);
         Ok(hash)
     }
 
@@ -105,6 +108,9 @@ impl Chain {
         if header.timestamp <= parent.timestamp {
             return fail("timestamp is not after the parent's");
         }
+        if header.gas_limit > MAX_GAS_LIMIT {
+            return fail("gas limit is above 2^63 - 1");
+        }
         if header.gas_used > header.gas_limit {
             return fail("gas used is above the gas limit");
         }
@@ -114,7 +120,7 @@ impl Chain {
         // At London the limit doubles once, with the elasticity of the base fee.
         let london = spec.is_london_active_at_block(header.number);
         let first_london = london && !spec.is_london_active_at_block(parent.number);
-        let reference = if first_london { parent.gas_limit * 2 } else { parent.gas_limit };
+        let reference = if first_london { parent.gas_limit.saturating_mul(2) } else { parent.gas_limit };
         if header.gas_limit.abs_diff(reference) >= (reference / 1024).max(1) || header.gas_limit < 5000 {
             return fail("gas limit moved by 1/1024 of the parent's or more, or is below 5000");
         }

@@ -2,7 +2,7 @@
 
 use super::Job;
 use alloy_primitives::{B256, Bytes, U64};
-use lockstep_engine::{DType, exec::Difference};
+use lockstep_engine::{DType, Tensor, exec::Difference};
 use serde::{Deserialize, Serialize};
 
 /// A committed inference whose answer the reference does not give.
@@ -53,6 +53,24 @@ pub struct FindingTensor {
     pub data: Bytes,
 }
 
+impl From<&Tensor> for FindingTensor {
+    fn from(tensor: &Tensor) -> Self {
+        Self {
+            dtype: tensor.dtype().name().to_string(),
+            shape: tensor.shape.clone(),
+            data: tensor.to_le_bytes().into(),
+        }
+    }
+}
+
+impl FindingTensor {
+    /// The tensor; `None` where the parts do not fit together.
+    pub fn decode(&self) -> Option<Tensor> {
+        let dtype = DType::ALL.into_iter().find(|dtype| dtype.name() == self.dtype)?;
+        Tensor::from_le_bytes(dtype, self.shape.clone(), &self.data)
+    }
+}
+
 impl Finding {
     pub(super) fn new(job: &Job, expected: Option<B256>, difference: Option<Difference>) -> Self {
         let d = difference.as_ref();
@@ -71,15 +89,7 @@ impl Finding {
             reference: d.map(|d| show(d.dtype, &d.reference)),
             outputs_hash: job.inference.outputs_hash,
             reference_outputs_hash: expected,
-            inputs: job
-                .inputs
-                .iter()
-                .map(|t| FindingTensor {
-                    dtype: t.dtype().name().to_string(),
-                    shape: t.shape.clone(),
-                    data: t.to_le_bytes().into(),
-                })
-                .collect(),
+            inputs: job.inputs.iter().map(FindingTensor::from).collect(),
         }
     }
 }

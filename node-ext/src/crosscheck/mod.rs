@@ -1,51 +1,44 @@
 //! The cross-check: every inference of a committed block is computed again by the engine's plain reference.
 //!
-//! It runs behind the chain on a thread of its own, past any memory of answers, and never delays a block: its queue is
-//! bounded, and what does not fit is counted as skipped. A difference in one bit is a finding: it is logged, stored
-//! with a reproducer, and served by `lockstep_findings`.
+//! It runs behind the chain on a thread of its own, past any memory of answers, and never delays a block: what waits is
+//! bounded, and what is too much is dropped, oldest first, and counted as skipped. A difference in one bit is a finding:
+//! it is logged, stored with a reproducer, and served by `lockstep_findings`.
 //!
-//! The queue is in memory: what was not checked when the node stopped is not checked afterwards.
+//! What waits was written in the transaction that wrote its block, so a node that is killed goes on where it was.
 
 mod check;
 mod fault;
 mod finding;
+mod job;
 
 pub use fault::{FaultError, Faults, Injected};
-pub use finding::Finding;
+pub use finding::{Finding, FindingTensor};
+pub(crate) use job::{Job, encode};
 
 use crate::{
     chain::{Chain, ChainListener},
     evm::Models,
-    inference::BlockInference,
-    storage::{CanonicalChange, Store},
+    storage::{CanonicalChange, StorageError, Store},
 };
-use alloy_primitives::B256;
-use lockstep_engine::{Limits, Tensor};
+use lockstep_engine::Limits;
 use serde::Serialize;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 /// Inferences that wait at most.
-const QUEUE: usize = 4_096;
-
-/// One inference to check.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) block: B256,
-    pub(crate) number: u64,
-    pub(crate) inference: BlockInference,
-    pub(crate) inputs: Arc<Vec<Tensor>>,
-}
+const QUEUE: u64 = 65_536;
+/// Inferences taken from the database at a time.
+const BATCH: usize = 64;
 
 #[derive(Debug, Default)]
 struct Counters {
-    queued: AtomicU64,
     checked: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
@@ -59,9 +52,9 @@ struct Counters {
 pub struct Coverage {
     /// Inferences checked.
     pub checked: u64,
-    /// Inferences that wait.
+    /// Inferences that wait, those of before a restart included.
     pub pending: u64,
-    /// Inferences not checked because the queue was full.
+    /// Inferences not checked because too many waited.
     pub skipped: u64,
     /// Inferences that could not be recomputed here (the model is not in memory any more, the reference failed).
     pub failed: u64,
@@ -74,6 +67,7 @@ pub struct Coverage {
 /// The running cross-check.
 #[derive(Debug)]
 pub struct CrossCheck {
+    store: Store,
     counters: Arc<Counters>,
     stopping: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -83,35 +77,35 @@ impl CrossCheck {
     /// Starts checking what is committed from here on. `None` on a plain chain.
     pub fn start(chain: &Arc<Chain>, models: Models) -> std::io::Result<Option<Self>> {
         let Some(config) = &chain.spec().lockstep else { return Ok(None) };
-        let (sender, receiver) = sync_channel(QUEUE);
+        let (wake, woken) = sync_channel(1);
         let counters = Arc::new(Counters::default());
         let stopping = Arc::new(AtomicBool::new(false));
+        let store = chain.store().clone();
         let worker = Worker {
-            store: chain.store().clone(),
+            store: store.clone(),
             models,
             limits: config.limits.engine(),
             counters: counters.clone(),
             stopping: stopping.clone(),
         };
-        let thread = std::thread::Builder::new().name("cross-check".into()).spawn(move || worker.run(&receiver))?;
-        let follower = Follower { chain: Arc::downgrade(chain), sender, counters: counters.clone() };
-        chain.listen(Arc::new(follower));
-        Ok(Some(Self { counters, stopping, thread: Mutex::new(Some(thread)) }))
+        let thread = std::thread::Builder::new().name("cross-check".into()).spawn(move || worker.run(&woken))?;
+        chain.listen(Arc::new(Follower(wake)));
+        Ok(Some(Self { store, counters, stopping, thread: Mutex::new(Some(thread)) }))
     }
 
     /// What has been checked.
-    pub fn coverage(&self) -> Coverage {
+    pub fn coverage(&self) -> Result<Coverage, StorageError> {
+        let pending = self.store.unchecked_count()?;
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let c = &self.counters;
-        let (checked, failed) = (read(&c.checked), read(&c.failed));
-        Coverage {
-            checked,
-            pending: read(&c.queued).saturating_sub(checked + failed),
+        Ok(Coverage {
+            checked: read(&c.checked),
+            pending,
             skipped: read(&c.skipped),
-            failed,
+            failed: read(&c.failed),
             findings: read(&c.findings),
             last_block: read(&c.last_block),
-        }
+        })
     }
 
     /// Ends after the inference being checked.
@@ -126,28 +120,20 @@ impl CrossCheck {
     }
 }
 
-/// Hears of blocks and hands their inferences to the worker.
-struct Follower {
-    chain: Weak<Chain>,
-    sender: SyncSender<Job>,
-    counters: Arc<Counters>,
+/// A node that does not come up leaves no thread behind that holds its data directory.
+impl Drop for CrossCheck {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
+/// Hears of blocks and wakes the worker.
+struct Follower(SyncSender<()>);
+
 impl ChainListener for Follower {
-    fn canonical_changed(&self, change: &CanonicalChange) {
-        let Some(chain) = self.chain.upgrade() else { return };
-        for block in &change.committed {
-            let Some(inferences) = chain.take_inferences(*block) else { continue };
-            let number = chain.header(*block).map(|header| header.number).unwrap_or_default();
-            for (inference, record) in inferences.all {
-                let job = Job { block: *block, number, inference, inputs: record.inputs };
-                self.counters.queued.fetch_add(1, Ordering::AcqRel);
-                if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.sender.try_send(job) {
-                    self.counters.queued.fetch_sub(1, Ordering::AcqRel);
-                    self.counters.skipped.fetch_add(1, Ordering::AcqRel);
-                }
-            }
-        }
+    fn canonical_changed(&self, _change: &CanonicalChange) {
+        // Full: it is awake.
+        let _ = self.0.try_send(());
     }
 }
 
@@ -160,32 +146,76 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(&self, jobs: &Receiver<Job>) {
-        loop {
-            let job = match jobs.recv_timeout(std::time::Duration::from_millis(100)) {
-                Ok(job) => job,
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) if !self.stopping.load(Ordering::Acquire) => continue,
-                Err(_) => return,
-            };
-            self.one(&job);
-            if self.stopping.load(Ordering::Acquire) {
+    fn run(&self, woken: &Receiver<()>) {
+        while !self.stopping() {
+            match self.batch() {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "the cross-check cannot read or write its queue"),
+            }
+            if let Err(RecvTimeoutError::Disconnected) = woken.recv_timeout(Duration::from_millis(100)) {
                 return;
             }
         }
     }
 
-    fn one(&self, job: &Job) {
-        match check::check(&self.models, &self.limits, job) {
-            Ok(None) => {}
-            Ok(Some(finding)) => self.report(&finding),
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Checks the oldest that wait; whether there were any.
+    fn batch(&self) -> Result<bool, StorageError> {
+        let skipped = self.store.drop_unchecked(QUEUE)?;
+        if skipped > 0 {
+            tracing::warn!(skipped, "more inferences than can be checked: the oldest are skipped");
+            self.counters.skipped.fetch_add(skipped, Ordering::AcqRel);
+        }
+        let jobs = self.store.unchecked(BATCH)?;
+        let any = !jobs.is_empty();
+        let mut done = Vec::with_capacity(jobs.len());
+        for (key, job) in jobs {
+            if self.stopping() {
+                break;
+            }
+            done.push(key);
+            if let Some(finding) = self.one(&job) {
+                self.report(&finding);
+                match serde_json::to_vec(&finding) {
+                    Ok(json) => {
+                        self.store.checked(&done, Some(&json))?;
+                        done.clear();
+                    }
+                    Err(error) => tracing::error!(%error, "finding not stored"),
+                }
+            }
+        }
+        if !done.is_empty() {
+            self.store.checked(&done, None)?;
+        }
+        Ok(any)
+    }
+
+    fn one(&self, job: &[u8]) -> Option<Finding> {
+        let job = match Job::decode(job) {
+            Ok(job) => job,
+            Err(reason) => {
+                tracing::error!(reason, "a waiting inference does not decode: it is not checked");
+                self.counters.failed.fetch_add(1, Ordering::AcqRel);
+                return None;
+            }
+        };
+        let checked = check::check(&self.models, &self.limits, &job);
+        match &checked {
+            Ok(_) => {
+                self.counters.last_block.store(job.number, Ordering::Release);
+                self.counters.checked.fetch_add(1, Ordering::AcqRel);
+            }
             Err(reason) => {
                 tracing::warn!(block = job.number, model = %job.inference.model_id, reason, "inference not checked");
                 self.counters.failed.fetch_add(1, Ordering::AcqRel);
-                return;
             }
         }
-        self.counters.last_block.store(job.number, Ordering::Release);
-        self.counters.checked.fetch_add(1, Ordering::AcqRel);
+        checked.ok().flatten()
     }
 
     fn report(&self, finding: &Finding) {
@@ -199,12 +229,6 @@ impl Worker {
             reference = finding.reference,
             "CROSS-CHECK: this node's answer differs from the reference"
         );
-        let stored = serde_json::to_vec(finding)
-            .map_err(|e| e.to_string())
-            .and_then(|json| self.store.push_finding(&json).map_err(|e| e.to_string()));
-        if let Err(error) = stored {
-            tracing::error!(error, "finding not stored");
-        }
         self.counters.findings.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -164,6 +164,7 @@ impl DevMiner {
             fee_recipient: *self.coinbase.read().unwrap_or_else(PoisonError::into_inner),
             prev_randao: keccak256(head.hash),
             gas_limit: head.header.gas_limit,
+            contracts_send: true,
             ..Default::default()
         }
     }
@@ -175,7 +176,6 @@ impl DevMiner {
         let mut feed = PoolFeed::new(&self.pool, &self.chain, false)?;
         let built = self.chain.build(head.hash, &attributes, &mut feed)?;
         let block = self.chain.adopt(built)?;
-        self.pool.prune(&self.chain)?;
         tracing::info!(
             number = block.header.number,
             hash = %block.hash,

@@ -6,11 +6,14 @@
 
 mod error;
 mod feed;
+mod follow;
 mod validate;
 
 pub use error::PoolError;
 pub(crate) use feed::PoolFeed;
+pub use follow::PoolFollower;
 pub use validate::MAX_TRANSACTION_BYTES;
+pub(crate) use validate::decode;
 
 use crate::{chain::Chain, primitives::RecoveredTransaction};
 use alloy_consensus::Transaction as _;
@@ -20,6 +23,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::broadcast;
 
 /// Most transactions of one sender.
 pub const MAX_PER_SENDER: usize = 1_024;
@@ -30,6 +34,13 @@ pub const MAX_BYTES: usize = 128 * 1024 * 1024;
 /// A replacement must pay at least this many percent more.
 pub const REPLACEMENT_PERCENT: u128 = 10;
 
+/// How a transaction shows that it comes from its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Signed,
+    Impersonated,
+}
+
 /// A transaction in the pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -39,10 +50,20 @@ pub(crate) struct Entry {
     size: usize,
 }
 
+/// Arrivals that a listener may be behind.
+const BEHIND: usize = 4_096;
+
 /// The pool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pool {
     inner: Mutex<Inner>,
+    arrived: broadcast::Sender<Arc<RecoveredTransaction>>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), arrived: broadcast::Sender::new(BEHIND) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -68,11 +89,25 @@ impl Pool {
 
     /// Takes a transaction in. Returns its hash.
     pub fn add(&self, chain: &Chain, tx: RecoveredTransaction) -> Result<B256, PoolError> {
+        self.insert(chain, tx, Sender::Signed)
+    }
+
+    /// Takes a transaction in that nobody signed (dev): its sender may be a contract.
+    pub(crate) fn add_unsigned(&self, chain: &Chain, tx: RecoveredTransaction) -> Result<B256, PoolError> {
+        self.insert(chain, tx, Sender::Impersonated)
+    }
+
+    /// Hears of every transaction that is taken in from here on.
+    pub(crate) fn arrivals(&self) -> broadcast::Receiver<Arc<RecoveredTransaction>> {
+        self.arrived.subscribe()
+    }
+
+    fn insert(&self, chain: &Chain, tx: RecoveredTransaction, kind: Sender) -> Result<B256, PoolError> {
         let hash = *tx.tx_hash();
         if self.lock().hashes.contains_key(&hash) {
             return Err(PoolError::Known(hash));
         }
-        validate::check(chain, &tx)?;
+        validate::check(chain, &tx, kind)?;
         let size = tx.encode_2718_len();
         let (sender, nonce) = (tx.signer(), tx.nonce());
         let mut inner = self.lock();
@@ -95,7 +130,11 @@ impl Pool {
         let entry = Entry { tx: Arc::new(tx), arrival: inner.arrivals, parked: None, size };
         inner.hashes.insert(hash, (sender, nonce));
         inner.bytes += size;
+        let tx = entry.tx.clone();
         inner.senders.entry(sender).or_default().insert(nonce, entry);
+        drop(inner);
+        // Nobody listening is no error.
+        let _ = self.arrived.send(tx);
         Ok(hash)
     }
 

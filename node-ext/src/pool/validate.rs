@@ -1,6 +1,6 @@
 //! Checks before a transaction enters the pool.
 
-use super::PoolError;
+use super::{PoolError, Sender};
 use crate::{
     chain::Chain,
     primitives::{RecoveredTransaction, Transaction},
@@ -39,7 +39,7 @@ pub(crate) fn decode(raw: &[u8]) -> Result<RecoveredTransaction, PoolError> {
 
 /// Checks a transaction against the rules of the next block and the sender's account.
 /// Returns the sender's nonce in the head state.
-pub(crate) fn check(chain: &Chain, tx: &RecoveredTransaction) -> Result<u64, PoolError> {
+pub(super) fn check(chain: &Chain, tx: &RecoveredTransaction, sender: Sender) -> Result<u64, PoolError> {
     let head = chain.head();
     let spec_rules = chain.spec();
     let next = alloy_consensus::Header {
@@ -70,7 +70,10 @@ pub(crate) fn check(chain: &Chain, tx: &RecoveredTransaction) -> Result<u64, Poo
 
     let state = chain.store().state(&head.header, head.hash)?;
     let account = state.account(tx.signer())?.unwrap_or_default();
-    if account.code_hash != KECCAK_EMPTY && !state.code(tx.signer())?.starts_with(&[0xef, 0x01, 0x00]) {
+    if sender == Sender::Signed
+        && account.code_hash != KECCAK_EMPTY
+        && !state.code(tx.signer())?.starts_with(&[0xef, 0x01, 0x00])
+    {
         return Err(PoolError::SenderHasCode(tx.signer()));
     }
     if tx.nonce() == u64::MAX {

@@ -14,7 +14,7 @@ const LOAD_TIME: Duration = Duration::from_secs(120);
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// Not readable.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}; --models takes a folder with *.lsm files (`lockstep import` makes them)")]
     Read {
         /// The directory or file.
         path: PathBuf,
@@ -64,12 +64,22 @@ pub(crate) fn publish_directory(api: &Api, miner: &DevMiner, dir: &Path) -> Resu
         }
     }
     files.sort();
-    let mut all = Vec::with_capacity(files.len());
-    let mut active_from = 0;
+    if files.is_empty() {
+        tracing::warn!(dir = %dir.display(), "no *.lsm file here: nothing to publish; `lockstep import` makes them");
+    }
+    // A broken file is refused before anything is sent.
+    let mut plans = Vec::with_capacity(files.len());
     for path in files {
-        let failed = |source| DirectoryError::Publish { path: path.clone(), source };
         let bytes = std::fs::read(&path).map_err(read(&path))?;
-        let plan = plan(&bytes, &config.limits.engine()).map_err(failed)?;
+        match plan(&bytes, &config.limits.engine()) {
+            Ok(plan) => plans.push((path, plan)),
+            Err(source) => return Err(DirectoryError::Publish { path, source }),
+        }
+    }
+    let mut all = Vec::with_capacity(plans.len());
+    let mut active_from = 0;
+    for (path, plan) in plans {
+        let failed = |source| DirectoryError::Publish { path: path.clone(), source };
         let mut transport = LocalTransport::new(api, miner).map_err(failed)?;
         let published = publish(&plan, &mut transport, &mut |_| {}).map_err(failed)?;
         tracing::info!(

@@ -14,7 +14,7 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_evm::EvmEnv;
 use alloy_primitives::{B256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Everything the methods need.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ pub struct Api {
     pub faults: Arc<Faults>,
     pub(crate) filters: super::filters::Filters,
     pub(crate) gate: Arc<super::gate::Gate>,
+    /// Held while a transaction of an account of this node gets its nonce.
+    pub(crate) signing: Mutex<()>,
+    /// Accounts whose transactions need no key (dev).
+    pub(crate) impersonated: super::impersonate::Impersonated,
+    pub(crate) heads: Arc<super::subscribe::Heads>,
 }
 
 /// A block as a request names it.
@@ -55,6 +60,8 @@ impl Api {
         models: Models,
         crosscheck: Option<Arc<CrossCheck>>,
     ) -> Self {
+        let heads = Arc::new(super::subscribe::Heads::default());
+        chain.listen(heads.clone());
         let faults = Arc::new(Faults::new(models.clone()));
         Self {
             chain,
@@ -66,6 +73,9 @@ impl Api {
             faults,
             filters: Default::default(),
             gate: Default::default(),
+            signing: Default::default(),
+            impersonated: Default::default(),
+            heads,
         }
     }
 
@@ -80,9 +90,8 @@ impl Api {
                 BlockNumberOrTag::Number(number) => store.canonical_hash(number).rpc(),
                 BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized => match store.finalised_hash().rpc()? {
                     Some(hash) => Ok(Some(hash)),
-                    // On a dev chain what is on disk is final.
-                    None if self.miner.is_some() => Ok(Some(self.chain.head().hash)),
-                    None => Ok(Some(self.chain.genesis_hash())),
+                    // Without a consensus side, only whoever runs this node can take blocks back.
+                    None => Ok(Some(self.chain.head().hash)),
                 },
             },
         }

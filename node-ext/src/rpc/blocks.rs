@@ -98,6 +98,7 @@ fn block(api: &Api, id: BlockId, full: bool) -> RpcResult<Option<Block>> {
 
 /// The block that would be made now; nothing is kept of it.
 fn pending_block(api: &Api, full: bool) -> RpcResult<Block> {
+    let _permit = api.gate.enter();
     let mut feed = PoolFeed::new(&api.pool, &api.chain, true).rpc()?;
     let built = api.chain.build(api.chain.head().hash, &api.next_attributes(), &mut feed).rpc()?;
     Ok(rpc_block(built.block, full))

@@ -93,13 +93,17 @@ fn trace_block(
     only: Option<usize>,
     options: GethDebugTracingOptions,
 ) -> RpcResult<Vec<Traced>> {
+    if block.header.number == 0 {
+        return Err(server("genesis is not traceable"));
+    }
     let _permit = api.gate.enter();
     let store = api.chain.store();
     let parent = api.chain.header(block.header.parent_hash).rpc()?;
     let state = store.state(&parent, block.header.parent_hash).rpc()?;
     let spec = api.chain.spec();
-    let env =
+    let mut env =
         EvmEnv::for_eth_block(&block.header, spec.as_ref(), spec.chain_id, spec.blob_params(block.header.timestamp));
+    env.cfg_env.disable_eip3607 = api.miner.is_some();
     let mut db = State::builder().with_database_ref(state).with_bundle_update().build();
     if let Some(patch) = store.patch(block.hash).rpc()? {
         let patch = serde_json::from_slice(&patch).map_err(internal)?;

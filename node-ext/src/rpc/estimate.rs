@@ -12,7 +12,7 @@ use super::{
     limits,
 };
 use crate::evm::PRECOMPILE_ADDRESS;
-use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
+use alloy_eips::{BlockId, eip7825::MAX_TX_GAS_LIMIT_OSAKA};
 use alloy_evm::{Evm, EvmFactory};
 use alloy_primitives::{TxKind, U64};
 use alloy_rpc_types_eth::TransactionRequest;
@@ -33,7 +33,9 @@ pub(super) fn add(methods: &mut Methods) {
     methods.add("eth_estimateGas", |api, args| {
         let request: TransactionRequest = args.next()?;
         let asked = request.gas;
-        let (block, state, blocks) = (args.opt()?, args.opt()?, args.opt()?);
+        // The transaction will run in the next block: a model may become active there.
+        let block = args.opt()?.or(Some(BlockId::pending()));
+        let (state, blocks) = (args.opt()?, args.opt()?);
         let mut call = Call::prepare(api, request, block, state, blocks)?;
         let mut highest = asked.unwrap_or(u64::MAX).min(most_gas(&call));
         if call.tx.gas_price > 0 {

@@ -33,7 +33,7 @@ struct Inner {
 struct Active {
     kind: Kind,
     /// The last block already reported.
-    seen: u64,
+    seen: B256,
     asked: Instant,
 }
 
@@ -51,7 +51,7 @@ impl Filters {
         inner
     }
 
-    fn install(&self, kind: Kind, seen: u64) -> RpcResult<U64> {
+    fn install(&self, kind: Kind, seen: B256) -> RpcResult<U64> {
         let mut inner = self.lock();
         if inner.all.len() >= limits::FILTERS {
             return Err(error(LIMIT, format!("more than {} filters; uninstall some", limits::FILTERS)));
@@ -67,11 +67,11 @@ pub(super) fn add(methods: &mut Methods) {
     methods
         .add("eth_newFilter", |api, args| {
             let filter: Filter = args.next()?;
-            api.filters.install(Kind::Logs(Box::new(filter)), api.chain.head().header.number)
+            api.filters.install(Kind::Logs(Box::new(filter)), api.chain.head().hash)
         })
-        .add("eth_newBlockFilter", |api, _| api.filters.install(Kind::Blocks, api.chain.head().header.number))
+        .add("eth_newBlockFilter", |api, _| api.filters.install(Kind::Blocks, api.chain.head().hash))
         .add("eth_newPendingTransactionFilter", |api, _| {
-            api.filters.install(Kind::Pending(pending(api)?), api.chain.head().header.number)
+            api.filters.install(Kind::Pending(pending(api)?), api.chain.head().hash)
         })
         .add("eth_uninstallFilter", |api, args| {
             let id: U64 = args.next()?;
@@ -99,15 +99,28 @@ fn pending(api: &Api) -> RpcResult<Vec<B256>> {
 
 fn changes(api: &Api, id: u64) -> RpcResult<Value> {
     let mut filter = api.filters.lock().all.get(&id).cloned().ok_or_else(unknown)?;
-    let head = api.chain.head().header.number;
+    let head = api.chain.head();
+    let (taken_back, from) = branch(api, filter.seen)?;
+    let to = head.header.number;
     let answer = match &mut filter.kind {
-        Kind::Blocks => serde_json::to_value(logs::hashes_after(api, filter.seen)?),
+        Kind::Blocks => serde_json::to_value(logs::hashes(api, from, to)?),
         Kind::Logs(wanted) => {
-            let from = filter.seen + 1;
             let bounds = wanted.extract_block_range();
+            let within = |n: u64| bounds.0.is_none_or(|first| n >= first) && bounds.1.is_none_or(|last| n <= last);
+            let mut found = Vec::new();
+            for hash in taken_back {
+                let block = api.stored(hash)?;
+                if within(block.header.number) {
+                    let first = found.len();
+                    logs::search_block(wanted, &block, &mut found)?;
+                    found[first..].iter_mut().for_each(|log| log.removed = true);
+                }
+            }
             let from = bounds.0.map_or(from, |first| from.max(first));
-            let to = bounds.1.map_or(head, |last| head.min(last));
-            let found = if from <= to { logs::range(api, wanted, from, to)? } else { Vec::new() };
+            let to = bounds.1.map_or(to, |last| to.min(last));
+            if from <= to {
+                found.extend(logs::range(api, wanted, from, to)?);
+            }
             serde_json::to_value(found)
         }
         Kind::Pending(known) => {
@@ -117,11 +130,26 @@ fn changes(api: &Api, id: u64) -> RpcResult<Value> {
             serde_json::to_value(new)
         }
     };
-    filter.seen = head;
+    filter.seen = head.hash;
     filter.asked = Instant::now();
     // It may have been uninstalled meanwhile.
     if let Some(slot) = api.filters.lock().all.get_mut(&id) {
         *slot = filter;
     }
     answer.map_err(super::error::internal)
+}
+
+/// Blocks after which the chain has gone on elsewhere, newest first, and the number of the first block after the
+/// common ancestor.
+fn branch(api: &Api, seen: B256) -> RpcResult<(Vec<B256>, u64)> {
+    let mut taken_back = Vec::new();
+    let mut hash = seen;
+    loop {
+        let header = api.chain.header(hash).rpc()?;
+        if api.chain.store().canonical_hash(header.number).rpc()? == Some(hash) {
+            return Ok((taken_back, header.number + 1));
+        }
+        taken_back.push(hash);
+        hash = header.parent_hash;
+    }
 }

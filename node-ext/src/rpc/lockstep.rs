@@ -28,7 +28,7 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
                 .map(|json| serde_json::from_slice::<Value>(json).map_err(internal))
                 .collect::<Result<Vec<_>, _>>()
         })
-        .add("lockstep_crossCheck", |api, _| Ok(api.crosscheck.as_ref().map(|check| check.coverage())));
+        .add("lockstep_crossCheck", |api, _| api.crosscheck.as_ref().map(|check| check.coverage()).transpose().rpc());
     if dev {
         methods
             .add("lockstep_injectFault", |api, args| {

@@ -76,11 +76,10 @@ pub(super) fn search_block(filter: &Filter, block: &StoredBlock, found: &mut Vec
     Ok(())
 }
 
-/// The canonical block hashes after `number`.
-pub(super) fn hashes_after(api: &Api, number: u64) -> RpcResult<Vec<B256>> {
-    let head = api.chain.head().header.number;
+/// The hashes of the canonical blocks `from..=to`.
+pub(super) fn hashes(api: &Api, from: u64, to: u64) -> RpcResult<Vec<B256>> {
     let mut hashes = Vec::new();
-    for number in (number + 1)..=head.min(number + limits::LOG_BLOCKS) {
+    for number in from..=to.min(from.saturating_add(limits::LOG_BLOCKS)) {
         hashes.extend(api.chain.store().canonical_hash(number).rpc()?);
     }
     Ok(hashes)

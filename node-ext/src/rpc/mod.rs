@@ -5,6 +5,7 @@
 mod access;
 mod blocks;
 mod call;
+mod config;
 mod debug;
 mod devnet;
 mod error;
@@ -12,10 +13,15 @@ mod estimate;
 mod fees;
 mod filters;
 mod gate;
+mod impersonate;
 mod lockstep;
 mod logs;
+mod origin;
+mod payload;
 mod send;
+mod simulate;
 mod state;
+mod subscribe;
 
 pub use access::Api;
 
@@ -47,6 +53,8 @@ pub mod limits {
     pub const LOGS: usize = 20_000;
     /// Filters at a time.
     pub const FILTERS: usize = 1_024;
+    /// Subscriptions of one connection.
+    pub const SUBSCRIPTIONS: u32 = 128;
     /// Blocks of one `eth_feeHistory`.
     pub const FEE_HISTORY: u64 = 1_024;
     /// Blocks of one `anvil_mine`.
@@ -110,7 +118,9 @@ impl Args<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be used.
-    #[error("cannot listen on {address}: {source}; stop what uses the port, or choose another with --http-port")]
+    #[error(
+        "cannot listen on {address}: {source}; stop what uses the port, or choose another with --http-port (0 takes a free one)"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -122,17 +132,28 @@ pub enum ServeError {
     Register(#[from] RegisterMethodError),
 }
 
+/// Whether the server could listen at this address.
+pub fn check_address(address: SocketAddr) -> Result<(), ServeError> {
+    std::net::TcpListener::bind(address).map(drop).map_err(|source| ServeError::Listen { address, source })
+}
+
 /// Starts the server; returns its address (the port may have been 0) and the handle that stops it.
 pub async fn serve(api: Api, address: SocketAddr) -> Result<(SocketAddr, ServerHandle), ServeError> {
+    let middleware = tower::ServiceBuilder::new()
+        .layer(origin::hosts(address))
+        .layer(origin::Origins::new(address, !api.accounts.is_empty()));
     let module = methods(api)?;
     let config = ServerConfig::builder()
         .max_request_body_size(limits::REQUEST_BYTES)
         .max_response_body_size(limits::RESPONSE_BYTES)
         .max_connections(limits::CONNECTIONS)
         .set_batch_request_config(BatchRequestConfig::Limit(limits::BATCH))
+        .max_subscriptions_per_connection(limits::SUBSCRIPTIONS)
+        .set_id_provider(subscribe::HexIds::default())
         .build();
     let listen = |source| ServeError::Listen { address, source };
-    let server = ServerBuilder::with_config(config).build(address).await.map_err(listen)?;
+    let server =
+        ServerBuilder::with_config(config).set_http_middleware(middleware).build(address).await.map_err(listen)?;
     let address = server.local_addr().map_err(listen)?;
     Ok((address, server.start(module)))
 }
@@ -149,9 +170,14 @@ fn methods(api: Api) -> Result<RpcModule<Api>, RegisterMethodError> {
     logs::add(&mut methods);
     filters::add(&mut methods);
     debug::add(&mut methods);
+    config::add(&mut methods);
+    payload::add(&mut methods);
+    simulate::add(&mut methods);
+    subscribe::add(&mut methods);
     lockstep::add(&mut methods, dev);
     if dev {
         devnet::add(&mut methods);
+        impersonate::add(&mut methods);
     }
     match methods.failed {
         Some(error) => Err(error),

@@ -7,8 +7,9 @@ use super::{
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY};
+use std::collections::BTreeMap;
 
-/// Most slots of one `eth_getProof`.
+/// Most slots of one request.
 const MAX_PROOF_SLOTS: usize = 1_024;
 
 pub(super) fn add(methods: &mut Methods) {
@@ -35,6 +36,19 @@ pub(super) fn add(methods: &mut Methods) {
             let address: Address = args.next()?;
             let slot = slot(args)?;
             Ok(B256::from(api.state(args.opt()?)?.slot(address, slot).rpc()?))
+        })
+        .add("eth_getStorageValues", |api, args| {
+            let wanted: BTreeMap<Address, Vec<String>> = args.next()?;
+            let count = wanted.values().map(Vec::len).sum::<usize>();
+            if count > MAX_PROOF_SLOTS {
+                return Err(invalid_params(format!("too many slots: {count}, at most {MAX_PROOF_SLOTS}")));
+            }
+            let state = api.state(args.opt()?)?;
+            let read = |address: Address, slots: Vec<String>| {
+                let value = |slot: &String| Ok(B256::from(state.slot(address, parse_slot(slot)?).rpc()?));
+                Ok((address, slots.iter().map(value).collect::<RpcResult<Vec<_>>>()?))
+            };
+            wanted.into_iter().map(|(address, slots)| read(address, slots)).collect::<RpcResult<BTreeMap<_, _>>>()
         })
         .add("eth_getProof", |api, args| {
             let address: Address = args.next()?;

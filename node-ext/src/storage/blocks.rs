@@ -2,10 +2,11 @@
 
 use super::{
     StorageError, Store,
+    checks::append_unchecked,
     error::decode,
     schema::{
-        BODIES, CANONICAL, CODES, FINDINGS, HEADERS, Hash, INFERENCES, META, META_FINALISED, META_GENESIS, META_HEAD,
-        NODES, PATCHES, RECEIPTS, SENDERS, TRANSACTIONS,
+        BODIES, CANONICAL, CODES, HEADERS, Hash, INFERENCES, META, META_FINALISED, META_GENESIS, META_HEAD, NODES,
+        PATCHES, RECEIPTS, SENDERS, TRANSACTIONS,
     },
 };
 use crate::primitives::{Body, Receipt, Transaction};
@@ -39,6 +40,8 @@ pub(crate) struct BlockState {
     pub(crate) patch: Option<Vec<u8>>,
     /// The block's inferences, as JSON.
     pub(crate) inferences: Option<Vec<u8>>,
+    /// The block's inferences as the cross-check wants them.
+    pub(crate) unchecked: Vec<Vec<u8>>,
 }
 
 /// How the canonical chain moved.
@@ -82,6 +85,7 @@ impl Store {
                 codes.insert(&hash.0, code.as_ref())?;
             }
         }
+        append_unchecked(&tx, &state.unchecked)?;
         let change = if make_head { write_canonical(&tx, block.hash)? } else { CanonicalChange::default() };
         tx.commit()?;
         Ok(change)
@@ -191,28 +195,6 @@ impl Store {
         hash: B256,
     ) -> Result<Option<Vec<u8>>, StorageError> {
         Ok(self.read()?.open_table(table)?.get(&hash.0)?.map(|v| v.value().to_vec()))
-    }
-
-    /// Appends a finding of the cross-check.
-    pub(crate) fn push_finding(&self, json: &[u8]) -> Result<(), StorageError> {
-        let tx = self.write()?;
-        {
-            let mut table = tx.open_table(FINDINGS)?;
-            let next = table.last()?.map_or(0, |(k, _)| k.value() + 1);
-            table.insert(next, json)?;
-        }
-        Ok(tx.commit()?)
-    }
-
-    /// All findings of the cross-check, oldest first.
-    pub(crate) fn findings(&self) -> Result<Vec<Vec<u8>>, StorageError> {
-        let tx = self.read()?;
-        let table = tx.open_table(FINDINGS)?;
-        let mut all = Vec::new();
-        for entry in table.iter()? {
-            all.push(entry?.1.value().to_vec());
-        }
-        Ok(all)
     }
 }
 

@@ -23,6 +23,24 @@ pub enum StorageError {
         /// The directory.
         path: PathBuf,
     },
+    /// The database file cannot be opened.
+    #[error("cannot open {path}: {source}; check its permissions and the disk, or choose another --datadir")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no database, or not a whole one.
+    #[error(
+        "{path} is no database of this node, or it is damaged ({reason}); restore a backup, or start with an empty --datadir"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The data was written by a newer binary.
     #[error(
         "the data directory has version {found}, this binary knows up to {known}; install a newer lockstep, or start with an empty --datadir"

@@ -8,6 +8,9 @@
 //! - A block is visible either whole (header, body, receipts, state, index) or not at all.
 
 mod blocks;
+mod checks;
+#[cfg(test)]
+mod crash;
 mod error;
 mod schema;
 mod state;
@@ -21,7 +24,7 @@ pub use state::StateReader;
 pub use trie::{NodeSource, StateTrie, TrieUpdate};
 
 use redb::{Database, ReadableDatabase};
-use std::{path::Path, sync::Arc};
+use std::{io::ErrorKind, path::Path, sync::Arc};
 
 /// The name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "lockstep.redb";
@@ -41,21 +44,37 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens (or creates) the database in `datadir`, or one in memory where `datadir` is `None`.
     pub fn open(datadir: Option<&Path>) -> Result<Self, StorageError> {
-        let db = match datadir {
-            None => Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())?,
-            Some(dir) => {
-                std::fs::create_dir_all(dir)
-                    .map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
-                let path = dir.join(DATABASE_FILE);
-                match Database::builder().create(&path) {
-                    Ok(db) => db,
-                    Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
-                        return Err(StorageError::Locked { path: dir.to_path_buf() });
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
+        let Some(dir) = datadir else {
+            return Self::with_backend(redb::backends::InMemoryBackend::new());
         };
+        std::fs::create_dir_all(dir).map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
+        let path = dir.join(DATABASE_FILE);
+        let found = path.exists();
+        let db = opened(|| Database::builder().create(&path)).map_err(|error| match error {
+            Opening::Redb(redb::DatabaseError::DatabaseAlreadyOpen) => StorageError::Locked { path: dir.to_path_buf() },
+            Opening::Redb(redb::DatabaseError::Storage(redb::StorageError::Io(source)))
+                if !matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+            {
+                StorageError::Open { path: path.clone(), source }
+            }
+            Opening::Redb(error) => StorageError::Damaged { path: path.clone(), reason: error.to_string() },
+            Opening::Panic(reason) => StorageError::Damaged { path: path.clone(), reason },
+        })?;
+        if !found {
+            // The file's name is on disk too.
+            std::fs::File::open(dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
+        }
+        Self::prepared(db)
+    }
+
+    /// A database over any storage.
+    pub(crate) fn with_backend(backend: impl redb::StorageBackend) -> Result<Self, StorageError> {
+        Self::prepared(Database::builder().create_with_backend(backend)?)
+    }
+
+    fn prepared(db: Database) -> Result<Self, StorageError> {
         let store = Self { db: Arc::new(db) };
         schema::prepare(&store.db)?;
         Ok(store)
@@ -68,5 +87,24 @@ impl Store {
     /// A write transaction whose commit returns only when the data is on disk.
     pub(crate) fn write(&self) -> Result<redb::WriteTransaction, StorageError> {
         schema::durable_write(&self.db)
+    }
+}
+
+enum Opening {
+    Redb(redb::DatabaseError),
+    Panic(String),
+}
+
+/// Opens a database; what makes [redb] panic (a file cut short) is damage, not a fault of this program.
+fn opened(open: impl FnOnce() -> Result<Database, redb::DatabaseError>) -> Result<Database, Opening> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(open)) {
+        Ok(opened) => opened.map_err(Opening::Redb),
+        Err(panic) => Err(Opening::Panic(
+            panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+                .unwrap_or_else(|| "the database engine panicked".into()),
+        )),
     }
 }

@@ -32,6 +32,8 @@ pub(crate) const NODES: TableDefinition<'_, &Hash, &[u8]> = TableDefinition::new
 pub(crate) const CODES: TableDefinition<'_, &Hash, &[u8]> = TableDefinition::new("codes");
 /// Findings of the cross-check, in order (JSON).
 pub(crate) const FINDINGS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("findings");
+/// Inferences that the cross-check has not finished, in order (JSON).
+pub(crate) const UNCHECKED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("unchecked");
 
 pub(crate) const META_VERSION: &str = "version";
 pub(crate) const META_GENESIS: &str = "genesis";
@@ -57,10 +59,12 @@ pub(crate) fn prepare(db: &Database) -> Result<(), StorageError> {
     };
     match found {
         Some(found) if found > SCHEMA_VERSION => Err(StorageError::TooNew { found, known: SCHEMA_VERSION }),
-        Some(_) => Ok(()),
-        None => {
+        // A table that came after the directory was made is empty: that changes no meaning.
+        found => {
             let tx = durable_write(db)?;
-            tx.open_table(META)?.insert(META_VERSION, SCHEMA_VERSION.to_le_bytes().as_slice())?;
+            if found.is_none() {
+                tx.open_table(META)?.insert(META_VERSION, SCHEMA_VERSION.to_le_bytes().as_slice())?;
+            }
             tx.open_table(HEADERS)?;
             tx.open_table(BODIES)?;
             tx.open_table(SENDERS)?;
@@ -72,6 +76,7 @@ pub(crate) fn prepare(db: &Database) -> Result<(), StorageError> {
             tx.open_table(NODES)?;
             tx.open_table(CODES)?;
             tx.open_table(FINDINGS)?;
+            tx.open_table(UNCHECKED)?;
             Ok(tx.commit()?)
         }
     }

@@ -10,7 +10,10 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::{KECCAK_EMPTY, TrieAccount};
 use redb::ReadOnlyTable;
 use revm::{bytecode::Bytecode, database_interface::DatabaseRef, state::AccountInfo};
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, OnceLock},
+};
 
 /// The state after one block, and the block hashes that code running on top of it may ask for.
 ///
@@ -24,6 +27,8 @@ pub struct StateReader {
     hash: B256,
     /// Accounts already read: storage reads need the account's storage root each time.
     accounts: Mutex<HashMap<Address, Option<TrieAccount>>>,
+    /// The first failure of a read by the EVM.
+    fault: OnceLock<String>,
 }
 
 impl std::fmt::Debug for StateReader {
@@ -57,6 +62,7 @@ impl Store {
             number,
             hash,
             accounts: Mutex::default(),
+            fault: OnceLock::new(),
         })
     }
 }
@@ -114,6 +120,18 @@ impl StateReader {
         self.trie.apply(bundle)
     }
 
+    /// The first failure of a read that the EVM made, if there was one. Whatever executing led to after it says nothing
+    /// about a block: layers above report some failed reads as if the block were invalid.
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
+    }
+
+    fn watched<T>(&self, read: Result<T, StorageError>) -> Result<T, StorageError> {
+        read.inspect_err(|error| {
+            self.fault.get_or_init(|| error.to_string());
+        })
+    }
+
     fn code_of(&self, hash: B256) -> Result<Bytes, StorageError> {
         if hash == KECCAK_EMPTY || hash.is_zero() {
             return Ok(Bytes::new());
@@ -153,7 +171,7 @@ impl DatabaseRef for StateReader {
     type Error = StorageError;
 
     fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
-        Ok(self.account(address)?.map(|account| AccountInfo {
+        Ok(self.watched(self.account(address))?.map(|account| AccountInfo {
             balance: account.balance,
             nonce: account.nonce,
             code_hash: account.code_hash,
@@ -163,15 +181,16 @@ impl DatabaseRef for StateReader {
     }
 
     fn code_by_hash_ref(&self, hash: B256) -> Result<Bytecode, Self::Error> {
-        Bytecode::new_raw_checked(self.code_of(hash)?)
-            .map_err(|e| StorageError::Corrupt { what: "code", reason: e.to_string() })
+        self.watched(self.code_of(hash).and_then(|code| {
+            Bytecode::new_raw_checked(code).map_err(|e| StorageError::Corrupt { what: "code", reason: e.to_string() })
+        }))
     }
 
     fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, Self::Error> {
-        self.slot(address, slot)
+        self.watched(self.slot(address, slot))
     }
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, Self::Error> {
-        self.ancestor(number)
+        self.watched(self.ancestor(number))
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -164,4 +165,20 @@ pub(crate) fn affine_model(weights: &[f32], bias: &[f32]) -> Vec<u8> {
         ..Graph::default()
     };
     Model::build(graph, &[constant(weights), constant(bias)], Vec::new(), &Limits::default()).unwrap().encode()
+}
+
+/// A folder of other people's test data: `../shared/fixtures` from the project's root, or LOCKSTEP_FIXTURES.
+/// Absent, the tests that need it are skipped, except where CI is set.
+pub(crate) fn fixtures(folder: &str) -> Option<PathBuf> {
+    let dir = match std::env::var_os("LOCKSTEP_FIXTURES") {
+        Some(dir) => PathBuf::from(dir),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"),
+    };
+    let dir = dir.join(folder);
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    assert!(std::env::var_os("CI").is_none(), "no fixtures at {}: set LOCKSTEP_FIXTURES", dir.display());
+    eprintln!("skipped: no fixtures at {}; set LOCKSTEP_FIXTURES", dir.display());
+    None
 }

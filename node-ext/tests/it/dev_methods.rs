@@ -91,3 +91,27 @@ fn blocks_come_by_the_clock_with_a_block_time() {
     }
     assert!(c.number("eth_blockNumber", json!([])) >= 1);
 }
+
+#[test]
+fn any_account_can_be_impersonated() {
+    let node = Running::dev();
+    let c = node.client;
+    let whale = Address::repeat_byte(0x77);
+    let tx = json!({"from": whale, "to": Address::repeat_byte(1), "value": "0x5"});
+    assert!(c.error("eth_sendTransaction", json!([tx])).1.contains("unknown account"));
+    c.call("anvil_setBalance", json!([whale, "0xde0b6b3a7640000"]));
+    // Even a contract.
+    c.call("anvil_setCode", json!([whale, "0x00"]));
+    c.call("anvil_impersonateAccount", json!([whale]));
+    let receipt = c.transact(tx.clone());
+    assert_eq!((&receipt["from"], &receipt["status"]), (&json!(whale), &json!("0x1")));
+    assert_eq!(c.call("eth_getBalance", json!([Address::repeat_byte(1), "latest"])), "0x5");
+    let found = c.call("eth_getTransactionByHash", json!([receipt["transactionHash"]]));
+    assert_eq!(found["from"], json!(whale));
+    let trace = c.call("debug_traceTransaction", json!([receipt["transactionHash"], {"tracer": "callTracer"}]));
+    assert_eq!(trace["from"], json!(whale));
+    c.call("hardhat_stopImpersonatingAccount", json!([whale]));
+    assert!(c.error("eth_sendTransaction", json!([tx])).1.contains("unknown account"));
+    c.call("anvil_autoImpersonateAccount", json!([true]));
+    c.transact(tx);
+}

@@ -216,3 +216,35 @@ fn a_large_model_is_published_and_loaded() {
     assert_eq!(node.client.call("lockstep_models", json!([]))[0]["resident"], true);
     assert_eq!(plan.cost.delay, 1 + (plan.graph_length as u64 + plan.weights_length as u64) / (1 << 20));
 }
+
+/// What was not checked when the node died is checked by the next one.
+#[test]
+fn unchecked_inferences_survive_a_restart() {
+    let (models, id) = models_dir();
+    let data = tempfile::tempdir().unwrap();
+    let config = || NodeConfig {
+        models_dir: Some(models.path().to_path_buf()),
+        datadir: Some(data.path().to_path_buf()),
+        ..Default::default()
+    };
+    let node = Running::start(config());
+    let c = node.client;
+    // The check is over before the inferences come.
+    node.handle().crosscheck().unwrap().stop();
+    c.call("lockstep_injectFault", json!([{"modelId": id, "tensor": 1, "bit": 31}]));
+    let receipt = c.transact(json!({"from": account(1), "to": PRECOMPILE, "data": infer_call(id)}));
+    let coverage = |c: Client| c.call("lockstep_crossCheck", json!([]));
+    assert_eq!((&coverage(c)["pending"], &coverage(c)["checked"]), (&json!(1), &json!(0)));
+    node.stop();
+
+    let node = Running::start(config());
+    let c = node.client;
+    assert_eq!(self::coverage(c, 1)["findings"], 1);
+    let finding = &c.call("lockstep_findings", json!([]))[0];
+    assert_eq!(finding["transactionHash"], receipt["transactionHash"]);
+    assert_eq!(finding["operator"], json!(null), "the fault is over: both implementations agree now");
+    node.stop();
+    let node = Running::start(config());
+    assert_eq!(coverage(node.client)["pending"], 0);
+    assert_eq!(node.client.call("lockstep_findings", json!([])).as_array().unwrap().len(), 1);
+}

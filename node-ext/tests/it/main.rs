@@ -3,8 +3,13 @@
 mod common;
 mod crash;
 mod dev_methods;
+mod ethereum_tests;
 mod execution_apis;
+mod import;
 mod inference;
 mod plain_chain;
+mod refusals;
+mod reorganisation;
 mod restart;
 mod rpc;
+mod subscribe;
