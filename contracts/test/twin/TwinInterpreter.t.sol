@@ -7,10 +7,10 @@ import {TwinGraph} from "lockstep/twin/TwinGraph.sol";
 import {TwinInterpreter} from "lockstep/twin/TwinInterpreter.sol";
 import {TwinNames} from "lockstep/twin/TwinNames.sol";
 import {TwinReductions} from "lockstep/twin/TwinReductions.sol";
-import {Vectors} from "./Vectors.sol";
+import {TwinVectors} from "./Vectors.sol";
 
 /// @notice The committed models against the engine's answers, every bit of every output.
-contract TwinInterpreterTest is Vectors {
+contract TwinInterpreterTest is TwinVectors {
     TwinInterpreter private twin;
     string private json;
     bytes private graph;
@@ -46,21 +46,6 @@ contract TwinInterpreterTest is Vectors {
         for (uint256 i; i < n; ++i) {
             string memory path = string.concat(".calls[", vm.toString(call), "].", key, "[", vm.toString(i), "]");
             t[i] = tensor(vm.parseJsonBytes(json, path));
-        }
-    }
-
-    /// @dev u8 type, u8 rank, u32 dimensions, data.
-    function tensor(bytes memory v) private pure returns (Tensor memory t) {
-        uint256 rank = uint8(v[1]);
-        t.dtype = uint8(v[0]);
-        t.shape = new uint32[](rank);
-        uint256 skip = 2 + 4 * rank;
-        for (uint256 k = 2; k < skip; ++k) {
-            t.shape[(k - 2) / 4] = t.shape[(k - 2) / 4] << 8 | uint8(v[k]);
-        }
-        t.data = new bytes(v.length - skip);
-        for (uint256 k = skip; k < v.length; ++k) {
-            t.data[k - skip] = v[k];
         }
     }
 
