@@ -188,6 +188,19 @@ impl Tensor {
         (n == data.len()).then_some(Self { shape, data })
     }
 
+    /// A tensor without elements; one of the dimensions is 0.
+    pub fn empty(dtype: DType, shape: Vec<usize>) -> Self {
+        let data = match dtype {
+            DType::F32 => Data::F32(Vec::new()),
+            DType::U8 => Data::U8(Vec::new()),
+            DType::I8 => Data::I8(Vec::new()),
+            DType::I32 => Data::I32(Vec::new()),
+            DType::I64 => Data::I64(Vec::new()),
+            DType::Bool => Data::Bool(Vec::new()),
+        };
+        Self { shape, data }
+    }
+
     /// A one-dimensional f32 tensor.
     pub fn vector(data: Vec<f32>) -> Self {
         Self { shape: vec![data.len()], data: Data::F32(data) }

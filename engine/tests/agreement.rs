@@ -106,3 +106,32 @@ fn random_graphs_reach_every_operator() {
     let missing: Vec<_> = lockstep_engine::Op::TABLE.iter().filter(|(_, name)| !seen.contains(name)).collect();
     assert!(missing.is_empty(), "never generated: {missing:?}");
 }
+
+/// A batch of none, and shapes whose empty results have huge outer dimensions, cost nothing and take no time.
+#[test]
+fn empty_results_take_no_time() {
+    use lockstep_engine::graph::{Graph, Input, Node, Output, ValueId};
+    use lockstep_engine::ops::{concat::Concat, contraction::MatMul};
+    let huge = 1u64 << 40;
+    let input = |name: &str, shape: &[u64]| Input {
+        name: name.into(),
+        dtype: DType::F32,
+        shape: shape.iter().map(|d| lockstep_engine::Dim::Known(*d)).collect(),
+    };
+    let node = |op: lockstep_engine::Op, a, b| Node { op, inputs: vec![Some(ValueId(a)), Some(ValueId(b))] };
+    // Dimensions of inputs are at most 2^32 - 1.
+    let rows = huge >> 9;
+    let g = Graph {
+        inputs: vec![input("a", &[rows, 0]), input("b", &[0, 0])],
+        nodes: vec![node(Concat { axis: 1 }.into(), 0, 0), node(MatMul {}.into(), 0, 1)],
+        outputs: vec![Output { name: "c".into(), value: ValueId(2) }, Output { name: "d".into(), value: ValueId(3) }],
+        ..Graph::default()
+    };
+    let m = lockstep_engine::Model::build(g, &[], Vec::new(), &Limits::default()).unwrap();
+    let m = LoadedModel::new(m, &Limits::default()).unwrap();
+    let inputs = [Tensor::empty(DType::F32, vec![rows as usize, 0]), Tensor::empty(DType::F32, vec![0, 0])];
+    for implementation in [Implementation::Fast, Implementation::Reference] {
+        let out = run(&m, &inputs, implementation, 1).unwrap();
+        assert!(out.iter().all(|t| t.data.is_empty() && t.shape[0] == rows as usize));
+    }
+}

@@ -4,9 +4,22 @@
 //! hex: records of big-endian words of 32 bits (64 bits where stated), operands first, then the engine's answer.
 
 use anyhow::{Context, Result};
-use lockstep_engine::Tensor;
 use lockstep_engine::exec::{Implementation, Options};
 use lockstep_engine::float::{self, NAN_BITS, elementary as e, fma32};
+use lockstep_engine::format::encode_graph;
+use lockstep_engine::ops::arg_reduce::ArgReduce;
+use lockstep_engine::ops::binary::{Binary, BinaryKind};
+use lockstep_engine::ops::cast::Cast;
+use lockstep_engine::ops::compare::{Compare, CompareKind};
+use lockstep_engine::ops::concat::Concat;
+use lockstep_engine::ops::contraction::{Gemm, MatMul};
+use lockstep_engine::ops::gather::Gather;
+use lockstep_engine::ops::reduce::{Reduce, ReduceKind};
+use lockstep_engine::ops::reshape::Reshape;
+use lockstep_engine::ops::select::Select;
+use lockstep_engine::ops::softmax::Softmax;
+use lockstep_engine::ops::unary::{Unary, UnaryKind};
+use lockstep_engine::{DType, Data, Dim, Graph, Input, Limits, LoadedModel, Model, Node, Op, Output, Tensor, ValueId};
 use lockstep_tests::models::{self, Committed};
 use lockstep_tests::node::root;
 use serde_json::{Map, Value};
@@ -117,12 +130,12 @@ fn write(name: &str, content: Map<String, Value>) -> Result<()> {
 }
 
 /// A binary operation.
-type Binary = fn(f32, f32) -> f32;
+type OfTwo = fn(f32, f32) -> f32;
 
 fn arithmetic() -> Result<()> {
     let mut r = Random(1);
     let mut out = Map::new();
-    let binary: [(&str, Binary); 6] = [
+    let binary: [(&str, OfTwo); 6] = [
         ("add", |a, b| a + b),
         ("sub", |a, b| a - b),
         ("mul", |a, b| a * b),
@@ -321,6 +334,8 @@ fn main() -> Result<()> {
     arithmetic()?;
     elementary()?;
     contractions()?;
+    operators()?;
+    mutations()?;
     committed()
 }
 
@@ -354,9 +369,186 @@ fn model(c: &Committed) -> Result<Map<String, Value>> {
 }
 
 /// u8 type, u8 rank, u32 dimensions (big-endian), data.
-fn tensor(t: &Tensor) -> Value {
+fn packed(t: &Tensor) -> Vec<u8> {
     let mut v = vec![t.dtype().code(), t.shape.len() as u8];
     t.shape.iter().for_each(|d| v.extend((*d as u32).to_be_bytes()));
     v.extend(t.to_le_bytes());
-    hex(&v)
+    v
+}
+
+fn tensor(t: &Tensor) -> Value {
+    hex(&packed(t))
+}
+
+/// One-node graphs of every operator that the twin computes. A case is the graph, the number of inputs, each input and
+/// the output (nothing where the call fails), each with its length before it.
+fn operators() -> Result<()> {
+    let mut cases = Vec::new();
+    let mut r = Random(11);
+    let all = DType::ALL;
+    let mut one = |r: &mut Random, op: Op, types: &[(DType, Vec<usize>)]| -> Result<()> {
+        cases.extend(case(r, op, types)?);
+        Ok(())
+    };
+    for kind in UnaryKind::ALL.iter().filter(|k| (**k as u8) < 38) {
+        for t in all {
+            one(&mut r, Unary { kind: *kind }.into(), &[(t, vec![23])])?;
+        }
+    }
+    for kind in BinaryKind::ALL {
+        for t in all {
+            if *kind != BinaryKind::Pow && (t, *kind) != (DType::F32, BinaryKind::FMod) {
+                one(&mut r, Binary { kind: *kind }.into(), &[(t, vec![2, 1, 5]), (t, vec![3, 1])])?;
+                one(&mut r, Binary { kind: *kind }.into(), &[(t, vec![11]), (t, vec![11])])?;
+            }
+        }
+    }
+    for kind in CompareKind::ALL {
+        for t in all {
+            one(&mut r, Compare { kind: *kind }.into(), &[(t, vec![4, 1]), (t, vec![5])])?;
+        }
+    }
+    for t in all {
+        one(&mut r, Select {}.into(), &[(DType::Bool, vec![2, 1]), (t, vec![3]), (t, vec![1])])?;
+        one(&mut r, Concat { axis: 1 }.into(), &[(t, vec![2, 1, 2]), (t, vec![2, 3, 2]), (t, vec![2, 0, 2])])?;
+        one(&mut r, Reshape { shape: vec![Dim::Known(3), Dim::Known(2)] }.into(), &[(t, vec![6])])?;
+        for to in all {
+            one(&mut r, Cast { to }.into(), &[(t, vec![25])])?;
+        }
+        for (axis, shape) in [(0, vec![3, 2]), (1, vec![2, 3]), (1, vec![2, 2, 2])] {
+            for index in [DType::I32, DType::I64] {
+                one(&mut r, Gather { axis }.into(), &[(t, shape.clone()), (index, vec![2])])?;
+                one(&mut r, Gather { axis }.into(), &[(t, shape.clone()), (index, vec![])])?;
+            }
+        }
+        for (greatest, last) in [(true, false), (false, false), (true, true), (false, true)] {
+            one(&mut r, ArgReduce { greatest, axis: 1, keep_dims: last, last }.into(), &[(t, vec![2, 5, 2])])?;
+        }
+        for kind in ReduceKind::ALL {
+            for (axes, keep_dims, shape) in
+                [(vec![0, 2], false, vec![2, 2, 9]), (vec![1], true, vec![2, 19]), (vec![1], false, vec![2, 0])]
+            {
+                one(&mut r, Reduce { kind: *kind, axes, keep_dims }.into(), &[(t, shape)])?;
+            }
+        }
+    }
+    for log in [false, true] {
+        for (axis, shape) in [(1, vec![3, 18]), (0, vec![3, 2]), (1, vec![2, 3, 2])] {
+            one(&mut r, Softmax { axis, log }.into(), &[(DType::F32, shape)])?;
+        }
+    }
+    for (a, b) in [
+        (vec![3], vec![3]),
+        (vec![3], vec![3, 2]),
+        (vec![2, 3], vec![3]),
+        (vec![2, 5], vec![5, 3]),
+        (vec![2, 1, 2, 3], vec![2, 3, 2]),
+        (vec![1, 300], vec![300, 2]),
+        (vec![2, 0], vec![0, 2]),
+        (vec![2, 3], vec![2, 3]),
+    ] {
+        for _ in 0..3 {
+            one(&mut r, MatMul {}.into(), &[(DType::F32, a.clone()), (DType::F32, b.clone())])?;
+        }
+    }
+    for flags in 0..4 {
+        let (trans_a, trans_b) = (flags & 1 == 1, flags & 2 == 2);
+        let a = if trans_a { vec![7, 2] } else { vec![2, 7] };
+        let b = if trans_b { vec![3, 7] } else { vec![7, 3] };
+        for c in [None, Some(vec![3]), Some(vec![2, 1]), Some(vec![2, 3]), Some(vec![])] {
+            let mut types = vec![(DType::F32, a.clone()), (DType::F32, b.clone())];
+            types.extend(c.map(|c| (DType::F32, c)));
+            one(&mut r, Gemm { alpha: 1.0, beta: 1.0, trans_a, trans_b }.into(), &types)?;
+            one(&mut r, Gemm { alpha: -0.3, beta: 0.7, trans_a, trans_b }.into(), &types)?;
+        }
+    }
+    for (i, part) in cases.chunks(250).enumerate() {
+        let mut out = Map::new();
+        out.insert("cases".to_owned(), hex(&part.concat()));
+        write(&format!("operators_{i}.json"), out)?;
+    }
+    Ok(())
+}
+
+/// Values that suit a type: special floats, small and extreme integers.
+fn random_tensor(r: &mut Random, dtype: DType, shape: &[usize], tame: bool) -> Result<Tensor> {
+    let n = shape.iter().product::<usize>();
+    let mut bytes = Vec::new();
+    for _ in 0..n {
+        let word = match (dtype, r.below(3)) {
+            (DType::F32, _) => u64::from(if tame { r.around(118, 131) } else { r.any() }),
+            (DType::Bool, _) => r.below(2),
+            (_, 0) => r.next(),
+            (_, 1) => (1u64 << (dtype.size() * 8 - 1)).wrapping_sub(r.below(2)),
+            _ => r.below(7).wrapping_sub(3),
+        };
+        bytes.extend(&word.to_le_bytes()[..dtype.size()]);
+    }
+    Tensor::from_le_bytes(dtype, shape.to_vec(), &bytes).context("a tensor")
+}
+
+/// `None` where the operator does not take these types at all.
+fn case(r: &mut Random, op: Op, types: &[(DType, Vec<usize>)]) -> Result<Option<Vec<u8>>> {
+    let index = matches!(op, Op::Gather(_));
+    let tame = r.below(2) == 0;
+    let mut inputs = Vec::new();
+    for (i, (dtype, shape)) in types.iter().enumerate() {
+        let mut t = random_tensor(r, *dtype, shape, tame)?;
+        if index && i == 1 {
+            let n = t.data.len();
+            t.data = match dtype {
+                DType::I32 => Data::I32((0..n).map(|_| r.below(5) as i32 - 2).collect()),
+                _ => Data::I64((0..n).map(|_| r.below(5) as i64 - 2).collect()),
+            };
+        }
+        inputs.push(t);
+    }
+    let graph = Graph {
+        inputs: inputs
+            .iter()
+            .enumerate()
+            .map(|(i, t)| Input { name: format!("x{i}"), dtype: t.dtype(), shape: t.ty().shape })
+            .collect(),
+        nodes: vec![Node { op, inputs: (0..inputs.len()).map(|i| Some(ValueId(i as u32))).collect() }],
+        outputs: vec![Output { name: "y".to_owned(), value: ValueId(inputs.len() as u32) }],
+        ..Graph::default()
+    };
+    let limits = Limits::default();
+    let Ok(model) = Model::build(graph, &[], Vec::new(), &limits) else { return Ok(None) };
+    let bytes = encode_graph(&model.graph, 0);
+    let model = LoadedModel::new(model, &limits)?;
+    let shapes: Vec<(DType, &[usize])> = inputs.iter().map(|t| (t.dtype(), t.shape.as_slice())).collect();
+    let plan = model.plan(&shapes, &limits)?;
+    let options = Options { implementation: Implementation::Reference, threads: 1 };
+    let mut out = Vec::new();
+    let mut put = |part: &[u8]| {
+        out.extend((part.len() as u32).to_be_bytes());
+        out.extend(part);
+    };
+    put(&bytes);
+    put(&[inputs.len() as u8]);
+    inputs.iter().for_each(|t| put(&packed(t)));
+    put(&model.run(&plan, inputs, &options).map(|y| packed(&y[0])).unwrap_or_default());
+    Ok(Some(out))
+}
+
+/// A graph with one byte changed: position, byte, whether it still decodes (u16, u8, u8).
+fn mutations() -> Result<()> {
+    let mut r = Random(13);
+    let mut out = Map::new();
+    for name in ["wine_mixed", "breast_cancer_logreg"] {
+        let model = Committed::load(name)?;
+        let graph = encode_graph(model.graph(), model.model.weights_length);
+        let mut v = Vec::new();
+        for _ in 0..400 {
+            let position = r.below(graph.len() as u64) as usize;
+            let byte = if r.below(2) == 0 { r.below(4) as u8 } else { r.bits() as u8 };
+            let mut changed = graph.clone();
+            changed[position] = byte;
+            v.extend((position as u16).to_be_bytes());
+            v.extend([byte, u8::from(lockstep_engine::format::decode_graph(&changed).is_ok())]);
+        }
+        out.insert(name.to_owned(), hex(&v));
+    }
+    write("mutations.json", out)
 }

@@ -8,7 +8,8 @@ pub use compare::{Difference, first_difference};
 
 use crate::error::ComputeError;
 use crate::model::{LoadedModel, Plan};
-use crate::tensor::Tensor;
+use crate::ops::shape::known_shape;
+use crate::tensor::{Tensor, TensorType};
 
 /// Which implementation runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +34,12 @@ impl Default for Options {
     fn default() -> Self {
         Self { implementation: Implementation::Fast, threads: 1 }
     }
+}
+
+/// The result of a node that has no element: such a node is not executed (spec OP-10), so that a shape like
+/// (2^32, 0), which costs nothing, also takes no time.
+fn empty_result(output: &TensorType) -> Option<Tensor> {
+    (output.elements() == Some(0)).then(|| Tensor::empty(output.dtype, known_shape(output)))
 }
 
 /// Receives each node's result as it is made.

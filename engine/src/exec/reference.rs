@@ -18,8 +18,13 @@ pub(super) fn run(
         let operands: Vec<Option<&Tensor>> =
             node.inputs.iter().map(|v| v.and_then(|v| values.get(v.0 as usize))).collect();
         let fail = |reason| ComputeError::Value { node: n, operator: node.op.name(), reason };
-        let out = node.op.definition().reference(&operands, &plan.types[n..=n]).map_err(fail)?;
-        let out = out.into_iter().next().ok_or(ComputeError::Environment("an operator gave no result"))?;
+        let out = match super::empty_result(&plan.types[n]) {
+            Some(empty) => empty,
+            None => {
+                let out = node.op.definition().reference(&operands, &plan.types[n..=n]).map_err(fail)?;
+                out.into_iter().next().ok_or(ComputeError::Environment("an operator gave no result"))?
+            }
+        };
         observer(n, &out);
         values.push(out);
     }
