@@ -94,3 +94,25 @@ fn operators_have_all_their_places() {
         assert!(importer.contains(ty), "no lowering makes a {name} ({ty})");
     }
 }
+
+/// The gas table of the specification is the code's.
+#[test]
+fn the_gas_table_is_the_codes() {
+    let spec = spec();
+    let s = &lockstep_precompile::gas::SCHEDULES[0];
+    let items = [
+        ("`base`", s.base),
+        ("`perWord`", s.per_word),
+        ("`registry`", s.registry),
+        ("`perNodeShape`", s.per_node_shape),
+        ("`perGraphByte`", s.per_graph_byte),
+        ("`perOutputWord`", s.per_output_word),
+    ];
+    for (name, value) in items {
+        assert!(spec.contains(&format!("| {name} | {value} |")), "the table has no '| {name} | {value} |'");
+    }
+    for (unit, price) in lockstep_engine::cost::Unit::ALL.iter().zip(s.milligas) {
+        let row = format!("| {} | {price} |", unit.name());
+        assert!(spec.contains(&row), "the table has no '{row}'");
+    }
+}
