@@ -2,6 +2,7 @@
 pragma solidity ^0.8.31;
 
 import {IInference, Tensor} from "../IInference.sol";
+import {TwinChunks} from "./TwinChunks.sol";
 import {TwinElementwise} from "./TwinElementwise.sol";
 import {Node, Program, TwinGraph} from "./TwinGraph.sol";
 import {TwinMovement} from "./TwinMovement.sol";
@@ -14,7 +15,7 @@ import {InvalidWeights, TwinValues, Value} from "./TwinValues.sol";
 /// @title Runs a Lockstep model in Solidity, bit for bit as the engine does
 /// @notice For linear models, scalers, dense networks and ensembles of trees; other operators revert TwinCannotRun. It takes
 /// the sections of the model file and answers as `run` does, except that NaNs in outputs are returned. Modules (TwinGraph,
-/// TwinNames, TwinElementwise, TwinReductions) are linked libraries, because one contract holds 24,576 bytes.
+/// TwinNames, TwinElementwise, TwinReductions, TwinMovement) are linked libraries, because one contract holds 24,576 bytes.
 contract TwinInterpreter {
     /// @notice The outputs of the model in its order.
     /// @param graph The graph section of the model file.
@@ -22,6 +23,23 @@ contract TwinInterpreter {
     /// @param inputs One tensor for each input of the model, of exactly its type.
     function run(bytes calldata graph, bytes calldata weights, Tensor[] calldata inputs)
         external
+        pure
+        returns (Tensor[] memory)
+    {
+        return _run(graph, weights, inputs);
+    }
+
+    /// @notice The same, of a model whose sections lie in chunks, as the registry stores them.
+    function runStored(address[] calldata graphChunks, address[] calldata weightChunks, Tensor[] calldata inputs)
+        external
+        view
+        returns (Tensor[] memory)
+    {
+        return _run(TwinChunks.read(graphChunks), TwinChunks.read(weightChunks), inputs);
+    }
+
+    function _run(bytes memory graph, bytes memory weights, Tensor[] memory inputs)
+        private
         pure
         returns (Tensor[] memory outputs)
     {
@@ -49,7 +67,7 @@ contract TwinInterpreter {
         t.data = TwinValues.pack(v);
     }
 
-    function _readInputs(Program memory p, Tensor[] calldata inputs) private pure {
+    function _readInputs(Program memory p, Tensor[] memory inputs) private pure {
         for (uint256 i; i < p.inputCount; ++i) {
             Value memory v = p.values[i];
             bool clean;

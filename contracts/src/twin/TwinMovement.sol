@@ -3,11 +3,11 @@ pragma solidity ^0.8.31;
 
 import {TwinValues, Value} from "./TwinValues.sol";
 
-/// @title Concat and Gather: elements move and none changes (spec OP-8)
+/// @title Module: Concat and Gather: elements move and none changes (spec OP-8)
 /// @notice `ok` is false where the shapes do not go together.
 library TwinMovement {
     /// @notice Joins tensors along an axis.
-    function concat(uint256 axis, Value[] memory xs) internal pure returns (Value memory y, bool ok) {
+    function concat(uint256 axis, Value[] memory xs) public pure returns (Value memory y, bool ok) {
         Value memory first = xs[0];
         uint256 rank = first.shape.length;
         if (axis >= rank) return (y, false);
@@ -41,7 +41,7 @@ library TwinMovement {
 
     /// @notice Picks along an axis; a negative index counts from the end. `inside` is false where an index is none.
     function gather(uint256 axis, Value memory x, Value memory index)
-        internal
+        public
         pure
         returns (Value memory y, bool ok, bool inside)
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.31;
 
+import {Tensors} from "lockstep/Tensors.sol";
 import {SoftFloat32} from "lockstep/twin/SoftFloat32.sol";
 import {Vectors} from "./Vectors.sol";
 
@@ -108,6 +109,10 @@ contract SoftFloat32Test is Vectors {
         assert(fused == (product == 0x80000000 ? 0 : product) || product & 0x7fffffff == 0);
         assert(SoftFloat32.fma(a, SoftFloat32.ONE, b) == SoftFloat32.add(a, b));
         assert(SoftFloat32.add(a, b) == SoftFloat32.add(b, a));
+    }
+
+    function testFuzz_wadOfIntegersIsTheIntegers(int128 v) public pure {
+        assert(Tensors.wadToF32(int256(v) * 1e18) == SoftFloat32.fromInt(v));
     }
 
     function testFuzz_signs(uint32 a, uint32 b, uint32 c) public pure {

@@ -5,6 +5,7 @@ import {IInference, Tensor} from "lockstep/IInference.sol";
 import {TwinElementwise} from "lockstep/twin/TwinElementwise.sol";
 import {TwinGraph} from "lockstep/twin/TwinGraph.sol";
 import {TwinInterpreter} from "lockstep/twin/TwinInterpreter.sol";
+import {TwinMovement} from "lockstep/twin/TwinMovement.sol";
 import {TwinNames} from "lockstep/twin/TwinNames.sol";
 import {TwinReductions} from "lockstep/twin/TwinReductions.sol";
 import {TwinVectors} from "./Vectors.sol";
@@ -81,6 +82,35 @@ contract TwinInterpreterTest is TwinVectors {
         check("wine_mixed", 8, 2, 1_200_000);
     }
 
+    /// @dev Puts data into chunks of 24,512 bytes.
+    function store(bytes memory data, uint160 first) private returns (address[] memory chunks) {
+        chunks = new address[]((data.length + 24_511) / 24_512);
+        for (uint256 i; i < chunks.length; ++i) {
+            uint256 start = i * 24_512;
+            uint256 n = data.length - start < 24_512 ? data.length - start : 24_512;
+            bytes memory code = new bytes(n + 1);
+            for (uint256 k; k < n; ++k) {
+                code[k + 1] = data[start + k];
+            }
+            chunks[i] = address(first + uint160(i));
+            vm.etch(chunks[i], code);
+        }
+    }
+
+    function test_modelsInChunks() public {
+        load("digits_mlp");
+        Tensor[] memory x = tensors(0, "inputs", 1);
+        address[] memory g = store(graph, 0x1000);
+        address[] memory w = store(weights, 0x2000);
+        assert(w.length == 2);
+        vm.assertEq(abi.encode(twin.runStored(g, w, x)), abi.encode(tensors(0, "outputs", 2)));
+        w[1] = address(0x3000);
+        vm.expectRevert(
+            abi.encodeWithSelector(IInference.TwinCannotRun.selector, "a chunk is not stored on this chain")
+        );
+        twin.runStored(g, w, x);
+    }
+
     function test_convolutionsAreRefusedByName() public {
         load("digits_cnn");
         Tensor[] memory x = tensors(0, "inputs", 1);
@@ -92,5 +122,6 @@ contract TwinInterpreterTest is TwinVectors {
         assert(address(twin).code.length < 24_576);
         assert(address(TwinElementwise).code.length < 24_576 && address(TwinReductions).code.length < 24_576);
         assert(address(TwinGraph).code.length < 24_576 && address(TwinNames).code.length < 24_576);
+        assert(address(TwinMovement).code.length < 24_576);
     }
 }
