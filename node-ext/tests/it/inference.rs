@@ -2,8 +2,14 @@
 
 use crate::common::{Client, Running, account, affine_model, quantity, tiny_model};
 use alloy_primitives::{Address, B256, Bytes, I256, U256, hex};
+use alloy_rlp::Decodable;
 use alloy_sol_types::{SolCall, sol};
-use lockstep_node_ext::{NodeConfig, publish};
+use lockstep_node_ext::{
+    GenesisSource, NodeConfig,
+    chain::{ChainError, genesis::dev_genesis},
+    primitives::Block,
+    publish,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -247,4 +253,67 @@ fn unchecked_inferences_survive_a_restart() {
     let node = Running::start(config());
     assert_eq!(coverage(node.client)["pending"], 0);
     assert_eq!(node.client.call("lockstep_findings", json!([])).as_array().unwrap().len(), 1);
+}
+
+/// A transaction runs in the next block, so an estimate counts models that become active there.
+#[test]
+fn an_estimate_sees_what_the_next_block_activates() {
+    let (dir, id) = models_dir();
+    let node = with_models(&dir);
+    let c = node.client;
+    let active = quantity(&c.call("lockstep_models", json!([]))[0]["activationBlock"]);
+    let chain = node.handle().chain();
+    chain.set_head(chain.store().canonical_hash(active - 1).unwrap().unwrap()).unwrap();
+    let tx = json!({"from": account(2), "to": PRECOMPILE, "data": infer_call(id)});
+    assert_eq!(c.error("eth_estimateGas", json!([tx, "latest"])).0, 3);
+    let gas = c.call("eth_estimateGas", json!([tx]));
+    let receipt = c.transact(json!({"from": account(2), "to": PRECOMPILE, "data": infer_call(id), "gas": gas}));
+    assert_eq!((&receipt["status"], quantity(&receipt["blockNumber"])), (&json!("0x1"), active));
+}
+
+/// A contract that would go on without the answer cannot: the transaction waits, and so does a block made elsewhere.
+#[test]
+fn a_missing_model_is_never_an_answer_nor_a_verdict() {
+    let (dir, id) = models_dir();
+    let miner = with_models(&dir);
+    let c = miner.client;
+    // TRY, deployed by a transaction: every node can run these blocks.
+    let code = hex::decode(TRY).unwrap();
+    let init = [&[0x60, code.len() as u8, 0x60, 0x0c, 0x5f, 0x39, 0x60, code.len() as u8, 0x5f, 0xf3, 0, 0], &code[..]]
+        .concat();
+    let deployed = c.transact(json!({"from": account(1), "data": hex::encode_prefixed(init)}));
+    assert_eq!(c.call("eth_getCode", json!([deployed["contractAddress"], "latest"])), json!(TRY));
+
+    let before = c.number("eth_blockNumber", json!([]));
+    let model = miner.handle().models().remove(&id).unwrap().unwrap();
+    let tx = json!({"from": account(4), "to": deployed["contractAddress"], "data": infer_call(id), "gas": "0x100000"});
+    assert_eq!(c.error("eth_call", json!([tx, "latest"])).0, -32050);
+    assert_eq!(c.error("eth_estimateGas", json!([tx])).0, -32050);
+    let parked = c.call("eth_sendTransaction", json!([tx]));
+    assert_eq!(c.call("eth_getTransactionReceipt", json!([parked])), json!(null));
+    miner.handle().models().insert(model).unwrap();
+    miner.handle().retry_parked();
+    let receipt = c.call("eth_getTransactionReceipt", json!([parked]));
+    assert_eq!(receipt["status"], "0x1");
+
+    // Another node gets the blocks and loses the model before the last one.
+    let genesis = dev_genesis().unwrap();
+    let genesis = GenesisSource::Inline { genesis: Box::new(genesis), dev: false };
+    let follower = Running::start(NodeConfig { genesis, ..Default::default() });
+    let chain = follower.handle().chain();
+    let block = |number: u64| {
+        let raw = c.call("debug_getRawBlock", json!([format!("{number:#x}")]));
+        Block::decode(&mut hex::decode(raw.as_str().unwrap()).unwrap().as_slice()).unwrap()
+    };
+    let last = quantity(&receipt["blockNumber"]);
+    assert!(last > before);
+    for number in 1..last {
+        chain.set_head(chain.import(block(number)).unwrap()).unwrap();
+    }
+    let model = follower.handle().models().remove(&id).unwrap().expect("it was loaded when it became active");
+    let error = chain.import(block(last)).expect_err("the model is gone");
+    assert!(matches!(error, ChainError::Stalled { .. }), "{error}");
+    follower.handle().models().insert(model).unwrap();
+    chain.set_head(chain.import(block(last)).unwrap()).unwrap();
+    assert_eq!(follower.client.call("eth_getTransactionReceipt", json!([parked])), receipt);
 }

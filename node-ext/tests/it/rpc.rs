@@ -175,3 +175,28 @@ fn proofs_verify_against_the_header() {
     let key = Nibbles::unpack(alloy_primitives::keccak256(alloy_primitives::B256::with_last_byte(3)));
     verify_proof(account.storage_root, key, Some(alloy_rlp::encode(slot)), &nodes).unwrap();
 }
+
+/// Two requests at a time from one account get two nonces.
+#[test]
+fn transactions_sent_at_once_do_not_meet() {
+    let node = Running::dev();
+    let c = node.client;
+    let tx = json!({"from": account(3), "to": Address::repeat_byte(5), "value": "0x1", "gas": "0x5208"});
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let tx = tx.clone();
+            scope.spawn(move || (0..5).for_each(|_| drop(c.call("eth_sendTransaction", json!([tx])))));
+        }
+    });
+    assert_eq!(c.call("eth_getBalance", json!([Address::repeat_byte(5), "latest"])), "0x14");
+}
+
+/// A fee below the tip that this node would propose takes the whole fee for the tip.
+#[test]
+fn a_low_fee_needs_no_tip() {
+    let node = Running::dev();
+    let c = node.client;
+    c.call("anvil_mine", json!(["0x20"]));
+    let tx = json!({"from": account(3), "to": account(4), "value": "0x1", "maxFeePerGas": "0x1dcd6500"});
+    assert_eq!(c.transact(tx)["status"], "0x1");
+}

@@ -161,6 +161,10 @@ fn pages_of_this_machine_may_use_the_node_and_others_may_not() {
     // A page whose name was made to point here.
     let rebound = http(c, "POST", &format!("host: attacker.example:8545\r\n{json}"), body);
     assert!(rebound.starts_with("http/1.1 403"), "{rebound}");
+    for name in ["localhost", "localhost:1", "127.0.0.1"] {
+        let answer = http(c, "POST", &format!("host: {name}\r\n{json}"), body);
+        assert!(answer.starts_with("http/1.1 200"), "{name}: {answer}");
+    }
     // Tools send no origin.
     assert_eq!(c.call("eth_chainId", json!([])), "0x4bc");
     c.call("eth_sendRawTransaction", json!([transfer(0, 0, Address::ZERO, 1).1]));
