@@ -333,7 +333,8 @@ mod tests {
         // Products of floor divisions of products of floor divisions grow without bound unless atoms are counted.
         let mut d = Dim::symbol(0);
         let mut steps = 0;
-        while let Some(next) = d.offset(1).and_then(|d| d.floor_div(3)).and_then(|q| q.mul(&q)).and_then(|q| q.mul(&d)) {
+        while let Some(next) = d.offset(1).and_then(|d| d.floor_div(3)).and_then(|q| q.mul(&q)).and_then(|q| q.mul(&d))
+        {
             d = next;
             steps += 1;
             assert!(steps < 20);

@@ -9,8 +9,8 @@ use lockstep_engine::dim::Dim;
 use lockstep_engine::exec::{Implementation, Options};
 use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
 use lockstep_engine::ops::{
-    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, pool, reduce, reshape, select, softmax,
-    transpose, tree, unary,
+    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, pool, reduce, reshape, select,
+    softmax, transpose, tree, unary,
 };
 use lockstep_engine::{DType, Data, Limits, LoadedModel, Model, Tensor};
 use lockstep_precompile::gas::SCHEDULES;
@@ -55,8 +55,10 @@ struct Case {
 }
 
 fn case(name: &str, op: impl Into<Op>, inputs: &[(&[usize], u8)], constants: Vec<Tensor>) -> Case {
-    let inputs =
-        inputs.iter().map(|(s, k)| Tensor { shape: s.to_vec(), data: floats(s.iter().product(), *k) }).collect::<Vec<_>>();
+    let inputs = inputs
+        .iter()
+        .map(|(s, k)| Tensor { shape: s.to_vec(), data: floats(s.iter().product(), *k) })
+        .collect::<Vec<_>>();
     let shape: Vec<String> = inputs.iter().map(|t| format!("{:?}", t.shape)).collect();
     Case { name: format!("{name} {}", shape.join(" ")), op: op.into(), inputs, constants, repeat: 1 }
 }
@@ -124,7 +126,22 @@ fn grid() -> Vec<Case> {
     let mut out = Vec::new();
     let sizes: [&[usize]; 4] = [&[1, 1], &[1, 64], &[64, 256], &[512, 1024]];
     for s in sizes {
-        for kind in [U::Neg, U::Relu, U::Sqrt, U::Sigmoid, U::Softplus, U::Exp, U::Log, U::Tanh, U::Erf, U::Sin, U::Tan, U::Asin, U::Acosh, U::Floor] {
+        for kind in [
+            U::Neg,
+            U::Relu,
+            U::Sqrt,
+            U::Sigmoid,
+            U::Softplus,
+            U::Exp,
+            U::Log,
+            U::Tanh,
+            U::Erf,
+            U::Sin,
+            U::Tan,
+            U::Asin,
+            U::Acosh,
+            U::Floor,
+        ] {
             out.push(case(kind.name(), unary::Unary { kind }, &[(s, 0)], vec![]));
         }
         for kind in [B::Add, B::Mul, B::Div, B::Max, B::Pow, B::FMod] {
@@ -137,10 +154,20 @@ fn grid() -> Vec<Case> {
         out.push(case("Less", compare::Compare { kind: compare::CompareKind::Less }, &[(s, 0), (s, 0)], vec![]));
         out.push(case("Cast", cast::Cast { to: DType::I64 }, &[(s, 0)], vec![]));
         out.push(case("Transpose", transpose::Transpose { perm: vec![1, 0] }, &[(s, 0)], vec![]));
-        out.push(case("Reshape", reshape::Reshape { shape: vec![Dim::Known((s[0] * s[1]) as u64)] }, &[(s, 0)], vec![]));
+        out.push(case(
+            "Reshape",
+            reshape::Reshape { shape: vec![Dim::Known((s[0] * s[1]) as u64)] },
+            &[(s, 0)],
+            vec![],
+        ));
         out.push(case("Concat", concat::Concat { axis: 1 }, &[(s, 0), (s, 0)], vec![]));
         for (axes, tag) in [(vec![1], "rows"), (vec![0], "columns"), (vec![0, 1], "all")] {
-            for kind in [reduce::ReduceKind::Sum, reduce::ReduceKind::Mean, reduce::ReduceKind::Max, reduce::ReduceKind::LogSumExp] {
+            for kind in [
+                reduce::ReduceKind::Sum,
+                reduce::ReduceKind::Mean,
+                reduce::ReduceKind::Max,
+                reduce::ReduceKind::LogSumExp,
+            ] {
                 let op = reduce::Reduce { kind, axes: axes.clone(), keep_dims: false };
                 out.push(case(&format!("{} {tag}", kind.name()), op, &[(s, 0)], vec![]));
             }
@@ -155,21 +182,46 @@ fn grid() -> Vec<Case> {
         select.inputs = vec![mask, weights(s), weights(s)];
         out.push(select);
     }
-    out.push(case("Expand", expand::Expand { shape: vec![Dim::Known(512), Dim::Known(1024)] }, &[(&[512, 1], 0)], vec![]));
-    let index = Tensor {
-        shape: vec![65_536],
-        data: Data::I64((0..65_536i64).map(|i| (i * 7_919) % 262_144).collect()),
-    };
+    out.push(case(
+        "Expand",
+        expand::Expand { shape: vec![Dim::Known(512), Dim::Known(1024)] },
+        &[(&[512, 1], 0)],
+        vec![],
+    ));
+    let index =
+        Tensor { shape: vec![65_536], data: Data::I64((0..65_536i64).map(|i| (i * 7_919) % 262_144).collect()) };
     out.push(case("Gather far", gather::Gather { axis: 0 }, &[(&[262_144, 4], 0)], vec![index]));
     for (m, k, n) in [
-        (1, 1, 1), (1, 30, 1), (1, 64, 10), (1, 4096, 1), (1, 768, 768), (1, 1024, 4096), (7, 300, 17), (64, 64, 64),
-        (128, 768, 768), (256, 1024, 256), (1024, 4, 1024), (4096, 1024, 1), (100, 1, 100),
+        (1, 1, 1),
+        (1, 30, 1),
+        (1, 64, 10),
+        (1, 4096, 1),
+        (1, 768, 768),
+        (1, 1024, 4096),
+        (7, 300, 17),
+        (64, 64, 64),
+        (128, 768, 768),
+        (256, 1024, 256),
+        (1024, 4, 1024),
+        (4096, 1024, 1),
+        (100, 1, 100),
     ] {
-        out.push(case(&format!("MatMul weights {k}x{n}"), contraction::MatMul {}, &[(&[m, k], 0)], vec![weights(&[k, n])]));
+        out.push(case(
+            &format!("MatMul weights {k}x{n}"),
+            contraction::MatMul {},
+            &[(&[m, k], 0)],
+            vec![weights(&[k, n])],
+        ));
         out.push(case("MatMul", contraction::MatMul {}, &[(&[m, k], 0), (&[k, n], 0)], vec![]));
     }
     for (c, m, groups, side, kernel) in [
-        (1, 8, 1, 8, 3), (16, 16, 16, 8, 3), (32, 64, 1, 28, 3), (64, 64, 64, 56, 3), (3, 32, 1, 112, 7), (128, 128, 1, 14, 1), (64, 64, 32, 28, 3),
+        (1, 8, 1, 8, 3),
+        (16, 16, 16, 8, 3),
+        (32, 64, 1, 28, 3),
+        (64, 64, 64, 56, 3),
+        (3, 32, 1, 112, 7),
+        (128, 128, 1, 14, 1),
+        (64, 64, 32, 28, 3),
     ] {
         let op = conv::Conv {
             groups,
@@ -179,7 +231,12 @@ fn grid() -> Vec<Case> {
             pads_end: vec![kernel as u32 / 2; 2],
         };
         let w = weights(&[m, c / groups as usize, kernel, kernel]);
-        out.push(case(&format!("Conv {m} of {kernel}x{kernel} groups {groups}"), op, &[(&[1, c, side, side], 0)], vec![w]));
+        out.push(case(
+            &format!("Conv {m} of {kernel}x{kernel} groups {groups}"),
+            op,
+            &[(&[1, c, side, side], 0)],
+            vec![w],
+        ));
     }
     for kind in [pool::PoolKind::Max, pool::PoolKind::Average] {
         for (side, k) in [(8, 2), (56, 3), (56, 14)] {
@@ -215,7 +272,9 @@ fn forest(trees: usize, depth: u32, rows: usize) -> Case {
     let inner = (1usize << depth) - 1;
     let (mut feature, mut threshold, mut children, mut roots) = (vec![], vec![], vec![], vec![]);
     let mut leaves = 0i32;
-    let Data::F32(spread) = floats(trees * inner, 0) else { return case("", cast::Cast { to: DType::F32 }, &[], vec![]) };
+    let Data::F32(spread) = floats(trees * inner, 0) else {
+        return case("", cast::Cast { to: DType::F32 }, &[], vec![]);
+    };
     for t in 0..trees {
         let first = (t * inner) as i32;
         roots.push(first);
@@ -223,7 +282,11 @@ fn forest(trees: usize, depth: u32, rows: usize) -> Case {
             feature.push(((i * 2_654_435_761 + t) % features) as i32);
             threshold.push(spread[t * inner + i]);
             for child in [2 * i + 1, 2 * i + 2] {
-                children.push(if child < inner { first + child as i32 } else { -1 - (leaves + (child - inner) as i32) });
+                children.push(if child < inner {
+                    first + child as i32
+                } else {
+                    -1 - (leaves + (child - inner) as i32)
+                });
             }
         }
         leaves += inner as i32 + 1;

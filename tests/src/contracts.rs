@@ -10,8 +10,8 @@ use crate::rpc::{Rpc, quantity};
 /// Creation code of a contract: `out/<file>/<name>.json`, as `forge build` leaves it.
 pub fn creation_code(file: &str, name: &str) -> Result<Vec<u8>> {
     let path = root().join("out").join(file).join(format!("{name}.json"));
-    let text =
-        std::fs::read_to_string(&path).with_context(|| format!("{} is missing: run `npx forge build`", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{} is missing: run `npx forge build`", path.display()))?;
     let artifact: Value = serde_json::from_str(&text)?;
     let object = artifact["bytecode"]["object"].as_str().context("the artifact has no bytecode")?;
     Ok(hex::decode(object)?)

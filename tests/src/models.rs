@@ -198,7 +198,8 @@ impl Committed {
         }
         let Some(l) = g.label_output else {
             let columns = *primary.shape.last().context("no columns")?;
-            let arg_max = |row: &[f32]| (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0) as u64;
+            let arg_max =
+                |row: &[f32]| (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap_or(0) as u64;
             return Ok(Expected::Classes(values.chunks(columns).map(arg_max).collect()));
         };
         let labels = outputs.get(usize::from(l)).and_then(Tensor::as_i64).context("labels are i64")?;
@@ -209,4 +210,3 @@ impl Committed {
         Ok(Expected::Classes(labels.iter().map(index).collect::<Result<_>>()?))
     }
 }
-

@@ -58,8 +58,11 @@ impl Node {
         let began = Instant::now();
         while rpc.call("eth_chainId", json!([])).is_err() {
             if let Some(status) = child.try_wait()? {
-                let log: Vec<String> =
-                    child.stderr.take().map(|e| BufReader::new(e).lines().map_while(Result::ok).collect()).unwrap_or_default();
+                let log: Vec<String> = child
+                    .stderr
+                    .take()
+                    .map(|e| BufReader::new(e).lines().map_while(Result::ok).collect())
+                    .unwrap_or_default();
                 bail!("the node ended with {status}:\n{}", log.join("\n"));
             }
             if began.elapsed() > Duration::from_secs(60) {

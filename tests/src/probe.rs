@@ -10,7 +10,8 @@ use crate::rpc::Rpc;
 /// Its call data is an address word and a payload. It copies the payload to memory, reads the gas, staticcalls the address
 /// with it, reads the gas again, and returns (gas between, success, return data). Written by hand, so that what lies
 /// between the two readings is known.
-const CODE: &[u8] = &hex!("60203603806020" "5f37" "5a" "5f5f835f5f355afa" "905a9003" "5f52602052" "3d5f60403e" "3d6040015ff3");
+const CODE: &[u8] =
+    &hex!("60203603806020" "5f37" "5a" "5f5f835f5f355afa" "905a9003" "5f52602052" "3d5f60403e" "3d6040015ff3");
 /// Copies what follows it into the contract's code.
 const CREATE: &[u8] = &hex!("600b5981380380925939f3");
 /// PUSH0 x4, DUP4, CALLDATALOAD, GAS, SWAP1, GAS.

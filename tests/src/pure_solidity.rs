@@ -73,7 +73,8 @@ fn trees(model: &LoadedModel, node: usize) -> Result<Option<(alloy_primitives::B
     let (Data::I64(values), Data::I64(base)) = (constant(8)?, constant(9)?) else { bail!("tables of other types") };
     let one = I256::try_from(10i128.pow(18))?;
     let scaled = |q: i64| -> Result<I256> {
-        let (negative, magnitude) = (q < 0, U256::from(q.unsigned_abs()) * one.into_raw() >> usize::from(ensemble.shift));
+        let (negative, magnitude) =
+            (q < 0, U256::from(q.unsigned_abs()) * one.into_raw() >> usize::from(ensemble.shift));
         let v = I256::try_from(magnitude)?;
         Ok(if negative { -v } else { v })
     };

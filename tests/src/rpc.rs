@@ -31,7 +31,8 @@ impl Rpc {
     /// Calls a method; the whole answer, error or result.
     pub fn raw(&self, method: &str, params: Value) -> Result<Value> {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        let mut response = self.agent.post(&self.url).send_json(&body).with_context(|| format!("{method}: no answer"))?;
+        let mut response =
+            self.agent.post(&self.url).send_json(&body).with_context(|| format!("{method}: no answer"))?;
         response.body_mut().read_json().with_context(|| format!("{method}: no JSON"))
     }
 

@@ -17,7 +17,12 @@ const ACCOUNT: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 /// Runs a program in the project's root; its standard output.
 fn run(program: &str, arguments: &[&str]) -> Result<String> {
     let path = format!("{}:{}", root().join("node_modules/.bin").display(), std::env::var("PATH")?);
-    let out = Command::new(program).args(arguments).current_dir(root()).env("PATH", path).output().with_context(|| program.to_owned())?;
+    let out = Command::new(program)
+        .args(arguments)
+        .current_dir(root())
+        .env("PATH", path)
+        .output()
+        .with_context(|| program.to_owned())?;
     let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
     ensure!(out.status.success(), "{program} {arguments:?}\n{text}\n{}", String::from_utf8_lossy(&out.stderr));
     Ok(text)
@@ -56,9 +61,19 @@ fn cast_and_forge_create_work() -> Result<()> {
     let node = Node::dev_with_models()?;
     let url = node.rpc.url().to_owned();
     let m = Committed::load("breast_cancer_logreg")?;
-    let created = run("forge", &[
-        "create", "contracts/examples/ModelConsumer.sol:ModelConsumer", "--rpc-url", &url, "--private-key", KEY, "--broadcast", "--json",
-    ])?;
+    let created = run(
+        "forge",
+        &[
+            "create",
+            "contracts/examples/ModelConsumer.sol:ModelConsumer",
+            "--rpc-url",
+            &url,
+            "--private-key",
+            KEY,
+            "--broadcast",
+            "--json",
+        ],
+    )?;
     let created: Value = serde_json::from_str(&created[created.find('{').context("no JSON")?..])?;
     let consumer = created["deployedTo"].as_str().context("no address")?.to_owned();
 
@@ -69,15 +84,35 @@ fn cast_and_forge_create_work() -> Result<()> {
     let direct = run("cast", &["call", precompile, signature, &id, &row, "--rpc-url", &url])?;
     assert!(direct.starts_with(&format!("[{}]", first_class(&m)?)), "{direct}");
 
-    let estimate = run("cast", &["estimate", &consumer, "classify(bytes32,int256[])", &id, &row, "--from", ACCOUNT, "--rpc-url", &url])?;
-    let sent = run("cast", &[
-        "send", &consumer, "classify(bytes32,int256[])", &id, &row, "--rpc-url", &url, "--private-key", KEY, "--gas-limit", &estimate, "--json",
-    ])?;
+    let estimate = run(
+        "cast",
+        &["estimate", &consumer, "classify(bytes32,int256[])", &id, &row, "--from", ACCOUNT, "--rpc-url", &url],
+    )?;
+    let sent = run(
+        "cast",
+        &[
+            "send",
+            &consumer,
+            "classify(bytes32,int256[])",
+            &id,
+            &row,
+            "--rpc-url",
+            &url,
+            "--private-key",
+            KEY,
+            "--gas-limit",
+            &estimate,
+            "--json",
+        ],
+    )?;
     let sent: Value = serde_json::from_str(&sent)?;
     assert_eq!(sent["status"], "0x1", "the estimate {estimate} suffices");
     let hash = sent["transactionHash"].as_str().context("no hash")?;
     assert_eq!(run("cast", &["receipt", hash, "status", "--rpc-url", &url])?.split_whitespace().next(), Some("1"));
-    let logs = run("cast", &["logs", "--from-block", "0", "Classified(bytes32 indexed,uint256[],int256[])", "--rpc-url", &url, "--json"])?;
+    let logs = run(
+        "cast",
+        &["logs", "--from-block", "0", "Classified(bytes32 indexed,uint256[],int256[])", "--rpc-url", &url, "--json"],
+    )?;
     let logs: Value = serde_json::from_str(&logs)?;
     assert_eq!(logs.as_array().map(Vec::len), Some(1));
     Ok(())
@@ -89,7 +124,15 @@ fn the_documented_script_deploys_the_pool() -> Result<()> {
     let node = Node::dev_with_models()?;
     let m = Committed::load("volatility_mlp")?;
     let out = Command::new(root().join("node_modules/.bin/forge"))
-        .args(["script", "contracts/script/DeployExample.s.sol", "--rpc-url", node.rpc.url(), "--broadcast", "--private-key", KEY])
+        .args([
+            "script",
+            "contracts/script/DeployExample.s.sol",
+            "--rpc-url",
+            node.rpc.url(),
+            "--broadcast",
+            "--private-key",
+            KEY,
+        ])
         .env("VOLATILITY_MODEL_ID", m.id().to_string())
         .current_dir(root())
         .output()?;
@@ -108,9 +151,17 @@ fn quote_by_cast_equals_the_cli() -> Result<()> {
     let node = Node::dev_with_models()?;
     let m = Committed::load("iris_forest")?;
     let call = IInference::classifyCall { modelId: m.id(), x: m.words(0, 1)? }.abi_encode();
-    let quoted = run("cast", &[
-        "call", "0x0000000000000000000000000000000000000A11", "quote(bytes)(uint256)", &hex::encode_prefixed(&call), "--rpc-url", node.rpc.url(),
-    ])?;
+    let quoted = run(
+        "cast",
+        &[
+            "call",
+            "0x0000000000000000000000000000000000000A11",
+            "quote(bytes)(uint256)",
+            &hex::encode_prefixed(&call),
+            "--rpc-url",
+            node.rpc.url(),
+        ],
+    )?;
     let quoted: u64 = quoted.split_whitespace().next().context("no number")?.parse()?;
     let kit = lockstep_tests::kit::call(&m.path, &call, 10_000_000)?;
     assert_eq!(kit.gas, quoted);

@@ -89,7 +89,10 @@ fn operators_have_all_their_places() {
         let line = table.lines().find(|l| l.trim_start().starts_with(&format!("{code} {name}("))).unwrap();
         let path = line.split_once('(').unwrap().1.trim_end_matches("),");
         let (module, ty) = path.split_once("::").unwrap();
-        assert!(root().join(format!("engine/src/ops/{module}.rs")).exists() || root().join(format!("engine/src/ops/{module}")).exists());
+        assert!(
+            root().join(format!("engine/src/ops/{module}.rs")).exists()
+                || root().join(format!("engine/src/ops/{module}")).exists()
+        );
         assert!(generator.contains(path) || *name == "TreeEnsemble", "the random graphs never make a {name}");
         assert!(importer.contains(ty), "no lowering makes a {name} ({ty})");
     }

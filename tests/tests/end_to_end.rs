@@ -142,7 +142,11 @@ fn quote_is_the_gas_charged_for_every_model_and_shape() -> Result<()> {
             calls.push(IInference::runCall { modelId: id, inputs: m.tensors(0, rows) }.abi_encode());
         }
         for call in calls {
-            let quoted = eth_call(&node.rpc, PRECOMPILE_ADDRESS, &IInference::quoteCall { call: call.clone().into() }.abi_encode())?;
+            let quoted = eth_call(
+                &node.rpc,
+                PRECOMPILE_ADDRESS,
+                &IInference::quoteCall { call: call.clone().into() }.abi_encode(),
+            )?;
             let quoted = U256::abi_decode(&quoted)?.saturating_to::<u64>();
             for attempt in ["first", "again"] {
                 let p = probe.measure(&call)?;
@@ -168,7 +172,8 @@ fn estimated_gas_suffices_for_every_model() -> Result<()> {
         let data = hex::encode_prefixed(m.call_data(0, 5)?);
         let tx = json!({"from": consumer.from, "to": consumer.address, "data": data});
         let estimate = node.rpc.call("eth_estimateGas", json!([tx]))?;
-        let receipt = node.rpc.transact(json!({"from": consumer.from, "to": consumer.address, "data": data, "gas": estimate}))?;
+        let receipt =
+            node.rpc.transact(json!({"from": consumer.from, "to": consumer.address, "data": data, "gas": estimate}))?;
         assert_eq!(receipt["status"], "0x1", "{}: {estimate} is too little", m.name);
         let (used, limit) = (lockstep_tests::contracts::gas_used(&receipt)?, lockstep_tests::rpc::quantity(&estimate)?);
         assert!(limit <= used + used / 16, "{}: estimated {limit}, used {used}", m.name);
@@ -183,7 +188,9 @@ fn mistakes_come_back_as_errors_that_say_what_to_do() -> Result<()> {
     let m = Committed::load("breast_cancer_logreg")?;
     let consumer = Contract::deploy(&node.rpc, creation_code("ModelConsumer.sol", "ModelConsumer")?, &[])?;
     let reverts = |call: Vec<u8>| -> Result<Vec<u8>> {
-        let answer = node.rpc.raw("eth_call", json!([{"to": consumer.address, "data": hex::encode_prefixed(&call)}, "latest"]))?;
+        let answer = node
+            .rpc
+            .raw("eth_call", json!([{"to": consumer.address, "data": hex::encode_prefixed(&call)}, "latest"]))?;
         assert_eq!(answer["error"]["code"], 3, "{answer}");
         let receipt = consumer.send(&call)?;
         assert_eq!(receipt["status"], "0x0");
@@ -235,7 +242,10 @@ fn describe_tells_names_shapes_and_labels() -> Result<()> {
         let g = m.graph();
         assert_eq!(info.labels, g.labels.to_strings());
         assert_eq!(info.rowFeatures, g.row_features().unwrap_or(0));
-        assert_eq!(info.inputs.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), g.inputs.iter().map(|i| i.name.as_str()).collect::<Vec<_>>());
+        assert_eq!(
+            info.inputs.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(),
+            g.inputs.iter().map(|i| i.name.as_str()).collect::<Vec<_>>()
+        );
         assert_eq!(info.weightsRoot, m.model.weights_root);
         assert_eq!(info.graphHash, m.model.graph_hash);
     }

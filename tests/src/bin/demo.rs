@@ -217,7 +217,10 @@ fn pure(node: &Node, m: &Committed) -> Result<Option<PureSolidity>> {
 }
 
 fn print_table(lines: &[Line]) {
-    println!("\n  {:<22} {:>5} {:>18} {:>22} {:>11} {:>14} {:>7}", "model", "rows", "contract=library", "contract=reference", "gas, 1 row", "pure Solidity", "times");
+    println!(
+        "\n  {:<22} {:>5} {:>18} {:>22} {:>11} {:>14} {:>7}",
+        "model", "rows", "contract=library", "contract=reference", "gas, 1 row", "pure Solidity", "times"
+    );
     for l in lines {
         let (pure, times) = l.pure.map_or_else(
             || ("-".to_owned(), String::new()),
@@ -234,8 +237,12 @@ fn print_table(lines: &[Line]) {
             times
         );
     }
-    println!("  contract=library: the class that the author's library gives (numbers within 1e-6 of their range); contract=reference: the very bits of");
-    println!("  the scalar reference. Pure Solidity: the same trees and linear model in fixed point, and a perceptron of the same widths without its tanh.");
+    println!(
+        "  contract=library: the class that the author's library gives (numbers within 1e-6 of their range); contract=reference: the very bits of"
+    );
+    println!(
+        "  the scalar reference. Pure Solidity: the same trees and linear model in fixed point, and a perceptron of the same widths without its tanh."
+    );
 }
 
 fn share(n: usize, of: usize) -> String {
@@ -257,7 +264,10 @@ fn flip_a_bit(node: &Node, consumer: &Contract) -> Result<()> {
     let tensor = g.as_constant(weights.inputs[1].context("weights")?).context("a constant")?;
     // The top bit of the fraction of element 200: the answer keeps its class, but not its bits.
     let bit = 32 * 200 + 22;
-    println!("\n  One bit of one weight of {} is flipped in this node's memory (constant {tensor}, bit {bit}).", m.name);
+    println!(
+        "\n  One bit of one weight of {} is flipped in this node's memory (constant {tensor}, bit {bit}).",
+        m.name
+    );
     node.rpc.call("lockstep_injectFault", json!([{"modelId": m.id(), "tensor": tensor, "bit": bit}]))?;
     let before = node.rpc.call("lockstep_findings", json!([]))?.as_array().map_or(0, Vec::len);
     let receipt = consumer.send_ok(&IInference::classifyCall { modelId: m.id(), x: m.words(0, 20)? }.abi_encode())?;
@@ -296,6 +306,8 @@ fn try_next(node: &Node) -> Result<()> {
         node.rpc.url()
     );
     println!("    target/release/lockstep import your-model.onnx -o your-model.lsm --data your-test-split.npz");
-    println!("    npx forge test --match-contract VolatilityFeePool -vv     # the pool, with the model's real answers and gas");
+    println!(
+        "    npx forge test --match-contract VolatilityFeePool -vv     # the pool, with the model's real answers and gas"
+    );
     Ok(())
 }
