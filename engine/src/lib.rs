@@ -12,6 +12,7 @@
 // Tests hold the engine to oracles that the code itself must not call.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+pub mod conformance;
 pub mod cost;
 pub mod dim;
 pub mod error;
