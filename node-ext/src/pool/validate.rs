@@ -44,7 +44,7 @@ pub(super) fn check(chain: &Chain, tx: &RecoveredTransaction, sender: Sender) ->
     let spec_rules = chain.spec();
     let next = alloy_consensus::Header {
         number: head.header.number + 1,
-        timestamp: head.header.timestamp + 1,
+        timestamp: head.header.timestamp.saturating_add(1),
         ..Default::default()
     };
     let rules = spec(spec_rules.as_ref(), &next);

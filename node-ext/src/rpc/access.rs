@@ -133,7 +133,7 @@ impl Api {
             None => {
                 let head = self.chain.head();
                 BuildAttributes {
-                    timestamp: head.header.timestamp + 1,
+                    timestamp: head.header.timestamp.saturating_add(1),
                     gas_limit: head.header.gas_limit,
                     prev_randao: keccak256(head.hash),
                     ..Default::default()

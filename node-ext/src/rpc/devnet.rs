@@ -13,6 +13,9 @@ use alloy_primitives::{Address, B256, Bytes, U64, U256};
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
 use serde_json::Value;
 
+/// The latest time, and the longest span, that a request may name.
+const MOST_SECONDS: u64 = 1 << 40;
+
 pub(super) fn add(methods: &mut Methods) {
     methods
         .add("evm_mine", |api, args| {
@@ -22,7 +25,7 @@ pub(super) fn add(methods: &mut Methods) {
                 other => other.as_ref(),
             };
             if let Some(timestamp) = timestamp {
-                set_next(api, number(timestamp)?)?;
+                set_next(api, seconds(timestamp)?)?;
             }
             miner(api)?.mine().rpc()?;
             Ok("0x0")
@@ -32,7 +35,7 @@ pub(super) fn add(methods: &mut Methods) {
             if blocks > limits::MINE_BLOCKS {
                 return Err(invalid_params(format!("at most {} blocks a request", limits::MINE_BLOCKS)));
             }
-            let interval = opt_number(args)?;
+            let interval = args.opt::<Value>()?.map(|value| seconds(&value)).transpose()?;
             let miner = miner(api)?;
             for _ in 0..blocks {
                 if let Some(seconds) = interval {
@@ -45,22 +48,22 @@ pub(super) fn add(methods: &mut Methods) {
         })
         .alias("hardhat_mine", "anvil_mine")
         .add("evm_increaseTime", |api, args| {
-            let seconds = number(&args.next()?)?;
+            let seconds = seconds(&args.next()?)?;
             i64::try_from(miner(api)?.clock().increase(seconds)).map_err(invalid_params)
         })
         .alias("anvil_increaseTime", "evm_increaseTime")
         .add("evm_setNextBlockTimestamp", |api, args| {
-            set_next(api, number(&args.next()?)?)?;
+            set_next(api, seconds(&args.next()?)?)?;
             Ok(Value::Null)
         })
         .alias("anvil_setNextBlockTimestamp", "evm_setNextBlockTimestamp")
         .add("evm_setTime", |api, args| {
-            miner(api)?.clock().set(number(&args.next()?)?);
+            miner(api)?.clock().set(seconds(&args.next()?)?);
             Ok(0)
         })
         .alias("anvil_setTime", "evm_setTime")
         .add("anvil_setBlockTimestampInterval", |api, args| {
-            miner(api)?.clock().set_interval(Some(number(&args.next()?)?.max(1)));
+            miner(api)?.clock().set_interval(Some(seconds(&args.next()?)?.max(1)));
             Ok(Value::Null)
         })
         .add("anvil_removeBlockTimestampInterval", |api, _| {
@@ -125,6 +128,15 @@ fn patch(api: &Api, address: Address, account: AccountOverride) -> RpcResult<boo
     Ok(true)
 }
 
+/// A time or a span of it, in seconds. What is far beyond every calendar would leave no later time for the next block.
+fn seconds(value: &Value) -> RpcResult<u64> {
+    let seconds = number(value)?;
+    if seconds > MOST_SECONDS {
+        return Err(invalid_params(format!("{seconds} seconds are too many: at most {MOST_SECONDS} (2^40)")));
+    }
+    Ok(seconds)
+}
+
 fn set_next(api: &Api, timestamp: u64) -> RpcResult<()> {
     let head = api.chain.head().header.timestamp;
     if timestamp <= head {
@@ -144,7 +156,7 @@ fn number(value: &Value) -> RpcResult<u64> {
         },
         _ => None,
     };
-    parsed.ok_or_else(|| invalid_params(format!("expected a number, got {value}")))
+    parsed.ok_or_else(|| invalid_params(format!("expected a number, got {value:.100}")))
 }
 
 fn opt_number(args: &mut Args<'_>) -> RpcResult<Option<u64>> {

@@ -131,7 +131,7 @@ fn complete(api: &Api, from: Address, mut request: TransactionRequest) -> RpcRes
         let base_fee = u128::from(api.chain.next_base_fee(&api.chain.head().header).unwrap_or_default());
         let tip = DEFAULT_TIP.min(request.max_fee_per_gas.unwrap_or(DEFAULT_TIP));
         let tip = *request.max_priority_fee_per_gas.get_or_insert(tip);
-        request.max_fee_per_gas.get_or_insert(base_fee * 2 + tip);
+        request.max_fee_per_gas.get_or_insert((base_fee * 2).saturating_add(tip));
     }
     if request.to.is_none() {
         request.to = Some(alloy_primitives::TxKind::Create);

@@ -5,6 +5,7 @@ mod crash;
 mod dev_methods;
 mod ethereum_tests;
 mod execution_apis;
+mod hostile;
 mod import;
 mod inference;
 mod plain_chain;

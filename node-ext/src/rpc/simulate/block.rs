@@ -151,7 +151,7 @@ pub(super) fn simulate(
 fn env(context: &Context<'_>, overrides: &BlockOverrides) -> EvmEnv {
     let chain = &context.api.chain;
     let attributes = BuildAttributes {
-        timestamp: overrides.time.unwrap_or(context.parent.timestamp + 1),
+        timestamp: overrides.time.unwrap_or(context.parent.timestamp.saturating_add(1)),
         fee_recipient: overrides.coinbase.unwrap_or(context.parent.beneficiary),
         prev_randao: overrides.random.unwrap_or_default(),
         gas_limit: overrides.gas_limit.unwrap_or(context.parent.gas_limit),

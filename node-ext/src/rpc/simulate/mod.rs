@@ -82,7 +82,7 @@ fn in_order(blocks: Vec<SimBlock>, base: &Header) -> RpcResult<Vec<SimBlock>> {
             return Err(error::too_many_blocks());
         }
         while number + 1 < wanted {
-            (number, time) = (number + 1, time + BLOCK_TIME);
+            (number, time) = (number + 1, time.saturating_add(BLOCK_TIME));
             all.push(SimBlock {
                 block_overrides: Some(placed(BlockOverrides::default(), number, time)),
                 ..Default::default()
