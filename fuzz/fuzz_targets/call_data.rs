@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let store = ResidentModels::new();
     let _ = store.insert_invalid(B256::ZERO, "no weights".into());
     let word = RecordWord { status: Status::Activated, activation_block: 0, ls1_version: 1, graph_length: 0, weights_length: 0 };
-    let mut registry = |_: &B256| -> Result<RecordWord, Fatal> { Ok(word) };
+    let mut registry = |_: &B256| -> Result<RecordWord, Fatal> { Ok(word.clone()) };
     let mut env = CallEnv {
         block_number: 1,
         schedule: &SCHEDULES[0],
@@ -28,7 +28,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         Outcome::Success { gas_used, .. } | Outcome::Revert { gas_used, .. } => assert!(gas_used <= gas),
         Outcome::OutOfGas => {}
         // A model that the node lacks is this node's fault; nothing else here may be.
-        Outcome::Fatal(text) => assert!(!text.0.contains("panic"), "{text}"),
+        Outcome::Fatal(text) => assert!(!text.contains("panic"), "{text}"),
     }
     let _ = lockstep_precompile::abi::decode(bytes);
 });

@@ -74,7 +74,7 @@ fn trees(model: &LoadedModel, node: usize) -> Result<Option<(alloy_primitives::B
     let one = I256::try_from(10i128.pow(18))?;
     let scaled = |q: i64| -> Result<I256> {
         let (negative, magnitude) =
-            (q < 0, U256::from(q.unsigned_abs()) * one.into_raw() >> usize::from(ensemble.shift));
+            (q < 0, (U256::from(q.unsigned_abs()) * one.into_raw()) >> usize::from(ensemble.shift));
         let v = I256::try_from(magnitude)?;
         Ok(if negative { -v } else { v })
     };
