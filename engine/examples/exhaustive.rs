@@ -39,7 +39,7 @@ fn main() {
             let mut found = Findings::default();
             (first..end).for_each(|n| {
                 let (x, y) = oracle::pow_case(n);
-                oracle::check_pow(x, y, n % (1 << 14) == 0, &mut found);
+                oracle::check_pow(x, y, n.is_multiple_of(1 << 14), &mut found);
             });
             if first == 0 {
                 oracle::pow_ties().iter().for_each(|(x, y)| oracle::check_pow(*x, *y, true, &mut found));

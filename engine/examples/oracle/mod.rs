@@ -96,7 +96,7 @@ impl Function {
         let mut found = Findings::default();
         let mut x = first;
         while x < end {
-            self.check_one(x as u32, x % spot == 0, &mut found);
+            self.check_one(x as u32, x.is_multiple_of(spot), &mut found);
             x += step;
         }
         found
