@@ -12,7 +12,7 @@ use crate::{
 use alloy_consensus::Header;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_evm::EvmEnv;
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
 use std::sync::{Arc, Mutex};
 
@@ -110,6 +110,19 @@ impl Api {
     pub(crate) fn state(&self, id: Option<BlockId>) -> RpcResult<StateReader> {
         let block = self.locate(id)?;
         self.chain.store().state(&block.header, block.hash).rpc()
+    }
+
+    /// The nonce of the account's next transaction, those of the pool counted.
+    pub(crate) fn next_nonce(&self, address: Address) -> RpcResult<u64> {
+        loop {
+            let head = self.chain.head();
+            let state = self.chain.store().state(&head.header, head.hash).rpc()?;
+            let nonce = self.pool.next_nonce(address, state.account(address).rpc()?.unwrap_or_default().nonce);
+            // A block made meanwhile has taken transactions out of the pool, which the state did not count yet.
+            if self.chain.head().hash == head.hash {
+                return Ok(nonce);
+            }
+        }
     }
 
     /// The stored block with this hash.

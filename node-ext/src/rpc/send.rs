@@ -123,8 +123,7 @@ pub(super) fn signed(unsigned: TypedTransaction, signature: Signature) -> RpcRes
 /// Fills in what a request leaves open.
 fn complete(api: &Api, from: Address, mut request: TransactionRequest) -> RpcResult<TypedTransaction> {
     if request.nonce.is_none() {
-        let nonce = api.chain.head_state().rpc()?.account(from).rpc()?.unwrap_or_default().nonce;
-        request.nonce = Some(api.pool.next_nonce(from, nonce));
+        request.nonce = Some(api.next_nonce(from)?);
     }
     request.chain_id.get_or_insert(api.chain.spec().chain_id);
     if request.gas_price.is_none() {

@@ -21,12 +21,10 @@ pub(super) fn add(methods: &mut Methods) {
         .add("eth_getTransactionCount", |api, args| {
             let address: Address = args.next()?;
             let id: Option<BlockId> = args.opt()?;
-            let nonce = api.state(id)?.account(address).rpc()?.unwrap_or_default().nonce;
-            let nonce = match id {
-                Some(id) if id == BlockId::pending() => api.pool.next_nonce(address, nonce),
-                _ => nonce,
-            };
-            Ok(U64::from(nonce))
+            if id == Some(BlockId::pending()) {
+                return api.next_nonce(address).map(U64::from);
+            }
+            Ok(U64::from(api.state(id)?.account(address).rpc()?.unwrap_or_default().nonce))
         })
         .add("eth_getCode", |api, args| {
             let address: Address = args.next()?;
