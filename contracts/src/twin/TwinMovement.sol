@@ -23,6 +23,7 @@ library TwinMovement {
             }
         }
         y = TwinValues.empty(first.dtype, shape);
+        if (y.data.length == 0) return (y, true);
         uint256 outer = 1;
         for (uint256 i; i < axis; ++i) {
             outer *= shape[i];
@@ -49,6 +50,8 @@ library TwinMovement {
         if (axis >= rank || rank + index.shape.length > 9) return (y, false, false);
         if (index.dtype != TwinValues.I32 && index.dtype != TwinValues.I64) return (y, false, false);
         y = TwinValues.empty(x.dtype, _gathered(axis, x.shape, index.shape));
+        // Where there is no result no index can fail (spec OP-10).
+        if (y.data.length == 0) return (y, true, true);
         uint256[] memory positions;
         (positions, inside) = _positions(index.data, x.shape[axis]);
         if (inside) _pick(axis, x, positions, y.data);

@@ -182,9 +182,12 @@ library TwinValues {
     function strides(uint256[] memory shape) internal pure returns (uint256[] memory s) {
         s = new uint256[](shape.length);
         uint256 step = 1;
-        for (uint256 i = shape.length; i > 0; --i) {
-            s[i - 1] = step;
-            step *= shape[i - 1];
+        unchecked {
+            // Beside an axis of length 0 the others may multiply to anything; such strides are not used.
+            for (uint256 i = shape.length; i > 0; --i) {
+                s[i - 1] = step;
+                step *= shape[i - 1];
+            }
         }
     }
 
