@@ -66,6 +66,8 @@ interface IInference {
     error UnknownModel(bytes32 modelId);
     /// @notice The model can be called from `activationBlock` on; 0: registered, but `activate` was not called.
     error ModelNotActive(bytes32 modelId, uint64 activationBlock);
+    /// @notice The model's weights do not fit its graph: no call of it can succeed.
+    error InvalidWeights(string reason);
     /// @notice The model's inputs do not form rows of features; call it with `run`.
     error NotTabular(bytes32 modelId);
     /// @notice The model's outputs name no class for each row.

@@ -118,7 +118,8 @@ library Inference {
             || s == IInference.ShapeMismatch.selector || s == IInference.ComputationFailed.selector
             || s == IInference.LimitExceeded.selector || s == IInference.InvalidGraph.selector
             || s == IInference.NotCanonical.selector || s == IInference.UnknownSelector.selector
-            || s == IInference.ValueNotAccepted.selector || s == IInference.DelegateCall.selector;
+            || s == IInference.ValueNotAccepted.selector || s == IInference.DelegateCall.selector
+            || s == IInference.InvalidWeights.selector;
     }
 
     function _call(bytes memory call) private view returns (bytes memory data) {

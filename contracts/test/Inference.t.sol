@@ -173,7 +173,7 @@ contract InferenceLibraryTest is Test {
 
     /// @dev Every error of docs/spec.md, section 5, but TwinCannotRun.
     function _refusals() private pure returns (bytes[] memory r) {
-        r = new bytes[](20);
+        r = new bytes[](21);
         r[0] = abi.encodeWithSelector(IInference.UnknownSelector.selector, bytes4(0));
         r[1] = abi.encodeWithSelector(IInference.NotCanonical.selector, 4);
         r[2] = abi.encodeWithSelector(IInference.UnknownModel.selector, ID);
@@ -194,5 +194,6 @@ contract InferenceLibraryTest is Test {
         r[17] = abi.encodeWithSelector(IInference.InvalidGraph.selector, "why");
         r[18] = abi.encodeWithSelector(IInference.ValueNotAccepted.selector, 1);
         r[19] = abi.encodeWithSelector(IInference.DelegateCall.selector, address(1));
+        r[20] = abi.encodeWithSelector(IInference.InvalidWeights.selector, "why");
     }
 }
