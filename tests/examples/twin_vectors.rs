@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use lockstep_engine::exec::{Implementation, Options};
 use lockstep_engine::float::{self, NAN_BITS, elementary as e, fma32};
 use lockstep_engine::format::encode_graph;
+use lockstep_engine::graph::Constant;
 use lockstep_engine::ops::arg_reduce::ArgReduce;
 use lockstep_engine::ops::binary::{Binary, BinaryKind};
 use lockstep_engine::ops::cast::Cast;
@@ -18,6 +19,7 @@ use lockstep_engine::ops::reduce::{Reduce, ReduceKind};
 use lockstep_engine::ops::reshape::Reshape;
 use lockstep_engine::ops::select::Select;
 use lockstep_engine::ops::softmax::Softmax;
+use lockstep_engine::ops::tree::{Aggregate, TreeEnsemble};
 use lockstep_engine::ops::unary::{Unary, UnaryKind};
 use lockstep_engine::{DType, Data, Dim, Graph, Input, Limits, LoadedModel, Model, Node, Op, Output, Tensor, ValueId};
 use lockstep_tests::models::{self, Committed};
@@ -303,7 +305,7 @@ fn contractions() -> Result<()> {
                 0 => r.around(110, 130),
                 1 => r.around(76, 174),
                 2 => {
-                    if i % 3 == 0 {
+                    if i.is_multiple_of(3) {
                         0x8000_0000
                     } else {
                         r.short()
@@ -336,6 +338,7 @@ fn main() -> Result<()> {
     contractions()?;
     operators()?;
     mutations()?;
+    trees()?;
     committed()
 }
 
@@ -551,4 +554,81 @@ fn mutations() -> Result<()> {
         out.insert(name.to_owned(), hex(&v));
     }
     write("mutations.json", out)
+}
+
+/// Ensembles of each aggregate with every comparison: graph, weights, input and output, each with its length before it.
+fn trees() -> Result<()> {
+    let mut r = Random(17);
+    let mut cases = Vec::new();
+    for i in 0..24 {
+        let aggregate = Aggregate::ALL[i % 4];
+        // Complete trees of depth 2 over two features: nodes 3t to 3t + 2, leaves 4t to 4t + 3.
+        let (trees, targets) = (1 + r.below(3) as usize, 1 + r.below(2) as usize);
+        let mut t: [Vec<u8>; 9] = Default::default();
+        let i32s = |v: &mut Vec<u8>, w: &[i32]| w.iter().for_each(|w| v.extend(w.to_le_bytes()));
+        for tree in 0..trees as i32 {
+            let (n, l) = (3 * tree, 4 * tree);
+            for _ in 0..3 {
+                i32s(&mut t[0], &[r.below(2) as i32]);
+                let threshold = [-1.0f32, -0.0, 0.0, 0.5, f32::INFINITY][r.below(5) as usize];
+                t[1].extend(threshold.to_le_bytes());
+                t[2].push(r.below(6) as u8 + 8 * r.below(2) as u8);
+            }
+            i32s(&mut t[3], &[n + 1, n + 2, -1 - l, -2 - l, -3 - l, -4 - l]);
+            i32s(&mut t[4], &[n]);
+        }
+        i32s(&mut t[5], &[0]);
+        for _ in 0..4 * trees {
+            for target in 0..targets as i32 {
+                if r.below(4) == 0 {
+                    continue;
+                }
+                i32s(&mut t[6], &[target]);
+                t[7].extend(((r.next() as i64) >> (4 + r.below(50))).to_le_bytes());
+            }
+            let end = (t[6].len() / 4) as i32;
+            i32s(&mut t[5], &[end]);
+        }
+        (0..targets).for_each(|_| t[8].extend(((r.next() as i64) >> 20).to_le_bytes()));
+        let mut constants = Vec::new();
+        for (v, dtype) in t.iter().zip([3usize, 0, 1, 3, 3, 3, 3, 4, 4].map(|d| DType::ALL[d])) {
+            let n = v.len() / dtype.size();
+            let shape = if constants.len() == 3 { vec![n / 2, 2] } else { vec![n] };
+            constants.push(Tensor::from_le_bytes(dtype, shape, v).context("a table")?);
+        }
+        let op = TreeEnsemble {
+            targets: targets as u32,
+            shift: r.below(63) as u8,
+            aggregate,
+            total_depth: 2 * trees as u32,
+            features: 2,
+        };
+        let corners = [-1.0f32, -0.0, 0.0, 0.5, f32::INFINITY, f32::NAN, 0.25, -7.0];
+        let values = (0..12).map(|_| corners[r.below(8) as usize]).collect();
+        let x = Tensor::new(vec![6, 2], Data::F32(values)).context("rows")?;
+        let graph = Graph {
+            inputs: vec![Input { name: "x".to_owned(), dtype: DType::F32, shape: x.ty().shape }],
+            constants: constants
+                .iter()
+                .map(|c| Constant { dtype: c.dtype(), shape: c.shape.iter().map(|d| *d as u32).collect() })
+                .collect(),
+            nodes: vec![Node { op: op.into(), inputs: (0..10).map(|i| Some(ValueId(i))).collect() }],
+            outputs: vec![Output { name: "y".to_owned(), value: ValueId(10) }],
+            ..Graph::default()
+        };
+        let limits = Limits::default();
+        let model = Model::build(graph, &constants, Vec::new(), &limits)?;
+        let sections = [encode_graph(&model.graph, model.weights.len() as u64), model.weights.clone()];
+        let model = LoadedModel::new(model, &limits)?;
+        let plan = model.plan(&[(DType::F32, &[6, 2])], &limits)?;
+        let y =
+            model.run(&plan, vec![x.clone()], &Options { implementation: Implementation::Reference, threads: 1 })?;
+        for part in [&sections[0], &sections[1], &packed(&x), &packed(&y[0])] {
+            cases.extend((part.len() as u32).to_be_bytes());
+            cases.extend(part);
+        }
+    }
+    let mut out = Map::new();
+    out.insert("cases".to_owned(), hex(&cases));
+    write("trees.json", out)
 }

@@ -59,4 +59,23 @@ contract TwinOperatorsTest is TwinVectors {
         vm.assertGt(cases + more, 300, "cases");
         vm.assertGt(failures + moreFailures, 3, "calls that fail");
     }
+
+    function test_ensemblesOfEveryAggregate() public view {
+        bytes memory v = readVectors("trees.json", "cases");
+        (uint256 position, uint256 cases) = (0, 0);
+        for (; position < v.length; ++cases) {
+            bytes memory graph;
+            bytes memory weights;
+            bytes memory p;
+            (graph, position) = part(v, position);
+            (weights, position) = part(v, position);
+            (p, position) = part(v, position);
+            Tensor[] memory x = new Tensor[](1);
+            x[0] = tensor(p);
+            (p, position) = part(v, position);
+            Tensor[] memory y = twin.run(graph, weights, x);
+            vm.assertEq(abi.encode(y[0]), abi.encode(tensor(p)), string.concat("ensemble ", vm.toString(cases)));
+        }
+        vm.assertEq(cases, 24);
+    }
 }
