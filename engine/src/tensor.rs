@@ -236,7 +236,7 @@ impl Tensor {
     pub fn to_le_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.data.len().saturating_mul(self.dtype().size()));
         match &self.data {
-            Data::F32(v) => v.iter().for_each(|x| out.extend(crate::float::canonical(*x).to_bits().to_le_bytes())),
+            Data::F32(v) => v.iter().for_each(|x| out.extend(crate::float::canonical_bits(*x).to_le_bytes())),
             Data::U8(v) => out.extend_from_slice(v),
             Data::I8(v) => out.extend(v.iter().map(|x| *x as u8)),
             Data::I32(v) => v.iter().for_each(|x| out.extend(x.to_le_bytes())),
