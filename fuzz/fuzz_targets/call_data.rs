@@ -11,7 +11,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let store = ResidentModels::new();
     let _ = store.insert_invalid(B256::ZERO, "no weights".into());
     let word = RecordWord { status: Status::Activated, activation_block: 0, ls1_version: 1, graph_length: 0, weights_length: 0 };
-    let mut registry = |_: &B256| -> Result<RecordWord, Fatal> { Ok(word.clone()) };
+    let mut registry = |_: &B256| -> Result<RecordWord, Fatal> { Ok(word) };
     let mut env = CallEnv {
         block_number: 1,
         schedule: &SCHEDULES[0],

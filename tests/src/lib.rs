@@ -2,6 +2,7 @@
 //! the committed models with their expected answers, compiled contracts.
 
 pub mod contracts;
+pub mod fixtures;
 pub mod kit;
 pub mod models;
 pub mod node;

@@ -251,3 +251,16 @@ fn describe_tells_names_shapes_and_labels() -> Result<()> {
     }
     Ok(())
 }
+
+/// The fixture of forge's tests is what the scalar reference answers now.
+#[test]
+fn forges_fixture_is_the_references_answer() -> Result<()> {
+    let path = lockstep_tests::node::root().join(lockstep_tests::fixtures::PATH);
+    let stored = std::fs::read_to_string(&path)?;
+    ensure!(
+        stored == lockstep_tests::fixtures::generate()?,
+        "{}: run `cargo run --release -p lockstep-tests --example forge_models` if the change is meant",
+        path.display()
+    );
+    Ok(())
+}
