@@ -1,8 +1,8 @@
 //! LS1: model inference defined bit for bit.
 //!
 //! The crate holds the model file, the graph and its checks, the operators, the cost model and two
-//! executors of one specification (`docs/spec.md`): a plain scalar [`exec::reference`] and a fast
-//! [`exec::fast`]. It knows nothing of the EVM, of files or of clocks.
+//! executors of one specification (`docs/spec.md`): a plain scalar executor that reads like it and a fast
+//! one. It knows nothing of the EVM, of files or of clocks.
 //!
 //! # Invariants
 //! - No input can make it panic or allocate beyond what was checked before.
