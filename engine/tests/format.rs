@@ -75,3 +75,39 @@ fn identity_follows_content() {
     assert_ne!(labelled.id(), swapped.id());
     assert_eq!(m.id(), card.id(), "the card is no part of the identity");
 }
+
+/// MOD-7: what stands in the weights must be values of its type, zero-padded, and finite where a contraction reads it.
+#[test]
+fn weights_that_are_no_values_are_refused() {
+    use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
+    use lockstep_engine::ops::{Op, binary, contraction, select};
+    use lockstep_engine::{DType, Data, Dim, Tensor};
+    let load = |op: Op, operands: &[u32], constants: &[Tensor], edit: &dyn Fn(&mut Vec<u8>)| {
+        let g = Graph {
+            inputs: vec![Input { name: "x".into(), dtype: DType::F32, shape: vec![Dim::Known(1), Dim::Known(2)] }],
+            constants: constants
+                .iter()
+                .map(|t| Constant { dtype: t.dtype(), shape: t.shape.iter().map(|d| *d as u32).collect() })
+                .collect(),
+            nodes: vec![Node { op, inputs: operands.iter().map(|v| Some(ValueId(*v))).collect() }],
+            outputs: vec![Output { name: "y".into(), value: ValueId(1 + constants.len() as u32) }],
+            ..Graph::default()
+        };
+        let mut model = Model::build(g, constants, Vec::new(), &Limits::default()).unwrap();
+        edit(&mut model.weights);
+        LoadedModel::new(model, &Limits::default())
+    };
+    let floats = |v: [f32; 2], shape: &[usize]| Tensor { shape: shape.to_vec(), data: Data::F32(v.to_vec()) };
+    let add = || Op::from(binary::Binary { kind: binary::BinaryKind::Add });
+    let row = [floats([1.0, 2.0], &[2])];
+    assert!(load(add(), &[0, 1], &row, &|_| {}).is_ok());
+    assert!(load(add(), &[0, 1], &row, &|w| w[8] = 1).is_err(), "padding is zero");
+    assert!(load(add(), &[0, 1], &row, &|w| w[..4].copy_from_slice(&[0, 0, 0xc0, 0xff])).is_err(), "another NaN");
+    assert!(load(add(), &[0, 1], &row, &|w| w.truncate(32)).is_err(), "the section ends early");
+    let choice = [Tensor { shape: vec![2], data: Data::Bool(vec![true, false]) }];
+    assert!(load(select::Select {}.into(), &[1, 0, 0], &choice, &|_| {}).is_ok());
+    assert!(load(select::Select {}.into(), &[1, 0, 0], &choice, &|w| w[0] = 2).is_err(), "a bool is 0 or 1");
+    let infinite = [floats([1.0, f32::INFINITY], &[2, 1])];
+    assert!(load(add(), &[0, 1], &[floats([1.0, f32::INFINITY], &[2])], &|_| {}).is_ok());
+    assert!(load(contraction::MatMul {}.into(), &[0, 1], &infinite, &|_| {}).is_err(), "weights are finite");
+}
