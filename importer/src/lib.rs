@@ -2,7 +2,7 @@
 //!
 //! [`import`] takes the bytes of a file and gives a model, or every reason why there is none. Nothing is
 //! approximated: what an operator means here, ONNX says, and what cannot be computed exactly that way is refused.
-//! The listed set of rewrites is in the documentation of the module `lower`.
+//! The listed set of rewrites is the tables of the module `lower`: see [`operators`].
 //!
 //! # Invariants
 //! - The same bytes and options give the same modelId on every machine: constants are folded by the engine's reference.
@@ -13,6 +13,7 @@ pub mod card;
 mod error;
 mod import;
 mod lower;
+pub mod operators;
 pub mod options;
 pub mod proto;
 mod read;

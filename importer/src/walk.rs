@@ -156,8 +156,7 @@ impl<'a> Walk<'a> {
         let function = self.functions.get(&key).copied();
         let lowering = lower::find(domain, op);
         if function.is_none() && lowering.is_none() && op != "If" {
-            let known = if domain.is_empty() { "operator" } else { "operator of this domain" };
-            return Err(Refusal::new(format!("the {known} is not supported")));
+            return Err(unknown(domain, op));
         }
         let mut inputs = Vec::with_capacity(node.input.len());
         for n in &node.input {
@@ -256,6 +255,19 @@ impl<'a> Walk<'a> {
         self.nodes(&body, &f.output, &mut scopes, &opsets(&f.opset_import), &format!("{name}/"), depth + 1);
         f.output.iter().map(|o| self.get(&mut scopes, o)).collect()
     }
+}
+
+/// Why an operator without a lowering is refused.
+fn unknown(domain: &str, op: &str) -> Refusal {
+    if let Some(r) = lower::refused(domain, op) {
+        let reason = Refusal::new(format!("the operator is not supported: {}", r.reason));
+        return if r.advice.is_empty() { reason } else { reason.advice(r.advice) };
+    }
+    if lower::DOMAINS.contains(&domain) {
+        return Refusal::new("ONNX has no operator of this name").advice("docs/operators.md lists all");
+    }
+    Refusal::new(format!("the domain '{domain}' is not ONNX's: only a runtime knows what its operators mean"))
+        .advice("export with the operators of ai.onnx and ai.onnx.ml, or with the function's body in the file")
 }
 
 /// A node of a function's body with the caller's attributes (or the function's defaults) put in.

@@ -8,25 +8,23 @@ mod post;
 mod scale;
 mod tree;
 
-use super::Lowering;
+use super::table::{Row, row};
 
-/// The lowering of an operator of ai.onnx.ml.
-pub(super) fn find(op: &str) -> Option<Lowering> {
-    Some(match op {
-        "Scaler" => scale::scaler,
-        "Normalizer" => scale::normalizer,
-        "Imputer" => scale::imputer,
-        "Binarizer" => scale::binarizer,
-        "OneHotEncoder" => encode::one_hot,
-        "LabelEncoder" => encode::label,
-        "ArrayFeatureExtractor" => columns::extract,
-        "FeatureVectorizer" => columns::vectorize,
-        "ZipMap" => columns::zip_map,
-        "LinearRegressor" => linear::regressor,
-        "LinearClassifier" => linear::classifier,
-        "TreeEnsembleRegressor" => tree::regressor,
-        "TreeEnsembleClassifier" => tree::classifier,
-        "TreeEnsemble" => tree::ensemble,
-        _ => return None,
-    })
-}
+/// `ai.onnx.ml`. How to add a row: `lower/table.rs`.
+#[rustfmt::skip] // A row is a line of a table.
+pub(super) const TABLE: &[Row] = &[
+    row("Scaler", scale::scaler, "(x - offset) * scale", ""),
+    row("Normalizer", scale::normalizer, "n = 0 ? x : x / n with n = max(x), sum of abs x, sqrt of the sum of squares", ""),
+    row("Imputer", scale::imputer, "Where(x is NaN or equals the value, imputed, x)", ""),
+    row("Binarizer", scale::binarizer, "x > threshold as 1 or 0", "f32"),
+    row("OneHotEncoder", encode::one_hot, "Equal with the categories, cast; `zeros` = 0: Gather from the unit matrix, so that an unknown category fails the call", "up to 65536 categories; strings: columns of an input"),
+    row("LabelEncoder", encode::label, "position of the key by Equal and a sum, then Gather from values and default", "operator set 2 on; up to 65536 keys; strings: columns of an input"),
+    row("ArrayFeatureExtractor", columns::extract, "Gather", ""),
+    row("FeatureVectorizer", columns::vectorize, "Concat", ""),
+    row("LinearRegressor", linear::regressor, "Gemm with transposed coefficients, post-transform", "post-transforms of a single score and PROBIT are refused: runtimes disagree"),
+    row("LinearClassifier", linear::classifier, "Gemm with transposed coefficients, post-transform, arg-max (one score: score > 0)", "as LinearRegressor; a score for each class, or one for two"),
+    row("TreeEnsembleRegressor", tree::regressor, "TreeEnsemble with leaf values as integers, post-transform", "the number of columns is known; post-transforms of a single score and PROBIT are refused"),
+    row("TreeEnsembleClassifier", tree::classifier, "TreeEnsemble with leaf values as integers, post-transform, arg-max", "as TreeEnsembleRegressor; two classes: the weights of one"),
+    row("TreeEnsemble", tree::ensemble, "TreeEnsemble with leaf values as integers, post-transform", "as TreeEnsembleRegressor; membership in a set is refused"),
+    row("ZipMap", columns::zip_map, "nothing: the output is the probability matrix, columns in class order", ""),
+];

@@ -1,0 +1,114 @@
+//! The table of operators of `ai.onnx`: which lowering writes each, how, and with what limits.
+//!
+//! It is the only such list: the importer finds lowerings by it, refuses by it, and docs/operators.md is made
+//! from it. **To add an operator**: add a [`row`] here (or to `lower/ml/mod.rs`), take its name out of
+//! `lower/refused.rs`, then `cargo run -p lockstep-importer --example operators -- --write`.
+//! A test fails while an operator of ONNX stands in both lists or in none, or the document is stale.
+//!
+//! Everywhere: an operator whose operands are all constant is evaluated by the engine's reference (results up
+//! to 64 KiB, or up to the size of the operands; bounded work); casts, reshapes, transposes, slices and
+//! expansions that change nothing are left out; nodes that no output needs are left out; equal constants are
+//! one; functions of the file are inlined. An integer tensor that follows from shapes alone is kept as
+//! polynomials of the symbolic dimensions; where data are computed from it, a dimension is the sum of that
+//! many ones.
+
+use super::{
+    Lowering, activation, arithmetic, cast, compare, constant, contraction, index, layout, norm, pool, reduce, shape,
+    slice, softmax,
+};
+
+/// Operators that one lowering writes.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Their names, separated by spaces.
+    pub(crate) names: &'static str,
+    /// What appends them; none where the walk over the nodes does (control flow).
+    pub(crate) lowering: Option<Lowering>,
+    /// How they are written in the engine's operators.
+    pub(crate) written: &'static str,
+    /// What of them is refused; empty where nothing is (of the supported types).
+    pub(crate) limits: &'static str,
+}
+
+/// A row of operators that a lowering writes.
+pub(crate) const fn row(names: &'static str, lowering: Lowering, written: &'static str, limits: &'static str) -> Row {
+    Row { names, lowering: Some(lowering), written, limits }
+}
+
+/// A row of operators that hold graphs: the walk over the nodes handles them.
+const fn graphs(names: &'static str, written: &'static str, limits: &'static str) -> Row {
+    Row { names, lowering: None, written, limits }
+}
+
+/// `ai.onnx`.
+#[rustfmt::skip] // A row is a line of a table.
+pub(super) const ONNX: &[Row] = &[
+    row("Add Sub Mul Div And Or Xor BitwiseAnd BitwiseOr BitwiseXor", arithmetic::binary, "Binary; operator sets below 7: B reshaped by `axis`", ""),
+    row("Mod", arithmetic::modulus, "Binary", "floats with fmod = 1 only"),
+    row("Pow", arithmetic::pow, "Binary; the exponent is cast to the base's type; x^2 is x * x", "an integer base takes integer exponents that fit its type"),
+    row("BitShift", arithmetic::shift, "Binary", ""),
+    row("Min Max Sum Mean", arithmetic::variadic, "Binary, from the left; Mean: the sum divided by f32(n)", ""),
+    row("Abs Neg Sign Reciprocal Sqrt Floor Ceil Round Relu Sigmoid Tanh Erf Exp Log Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Softplus Not BitwiseNot IsNaN", arithmetic::unary, "Unary", ""),
+    row("IsInf", compare::is_inf, "x == +inf, x == -inf", ""),
+    row("Equal Less LessOrEqual Greater GreaterOrEqual", compare::compare, "Compare; a column of strings: its codes with the constant's", "strings: Equal with one constant"),
+    row("Where", compare::select, "Select", "strings: one constant in place of a column's missing values"),
+    row("LeakyRelu", activation::leaky_relu, "x < 0 ? alpha * x : x", ""),
+    row("PRelu", activation::prelu, "x < 0 ? slope * x : x", ""),
+    row("Elu", activation::elu, "x < 0 ? alpha * expm1(x) : x", ""),
+    row("Selu", activation::selu, "gamma * (x < 0 ? alpha * expm1(x) : x)", ""),
+    row("Celu", activation::celu, "x < 0 ? alpha * expm1(x / alpha) : x", ""),
+    row("ThresholdedRelu", activation::thresholded_relu, "x > alpha ? x : 0", ""),
+    row("Shrink", activation::shrink, "x < -lambd ? x + bias : (x > lambd ? x - bias : 0)", ""),
+    row("HardSigmoid", activation::hard_sigmoid, "max(0, min(1, (alpha * x) + beta))", ""),
+    row("HardSwish", activation::hard_swish, "x * max(0, min(1, (x / 6) + 1/2))", ""),
+    row("Softsign", activation::softsign, "x / (1 + abs x)", ""),
+    row("Mish", activation::mish, "x * tanh(softplus x)", ""),
+    row("Swish", activation::swish, "x * sigmoid(alpha * x)", ""),
+    row("Gelu", activation::gelu, "(0.5 * x) * (1 + erf(x * sqrt 1/2)); tanh form: (0.5 * x) * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * ((x * x) * x))))", ""),
+    row("Clip", activation::clip, "min(max(x, lo), hi)", ""),
+    row("Identity", cast::identity, "nothing", ""),
+    row("Dropout", cast::dropout, "nothing; the mask is ones", "training mode is refused"),
+    row("Cast", cast::cast, "Cast; float16 and float64 constants to f32 by one rounding; float32 to float64 and back is nothing", "to other types than f32, i64, i32, i8, u8, bool"),
+    row("CastLike", cast::cast_like, "Cast", "as Cast"),
+    row("MatMul", contraction::matmul, "MatMul", "integers are refused"),
+    row("Gemm", contraction::gemm, "Gemm; an absent C stays absent", "integers are refused"),
+    row("Conv", contraction::conv, "Conv; `auto_pad` becomes pads", "the kernel's size is known; auto_pad with strides over a symbolic dimension is refused"),
+    row("MaxPool AveragePool", pool::pool, "MaxPool, AveragePool; `auto_pad` becomes pads", "as Conv; pads smaller than the window; no indices of the maxima"),
+    row("GlobalAveragePool GlobalMaxPool", pool::global, "Reduce over the spatial axes", ""),
+    row("BatchNormalization", norm::batch, "(((x - mean) / sqrt(var + eps)) * scale) + bias", "training mode is refused"),
+    row("InstanceNormalization", norm::instance, "d = x - mean; ((d / sqrt(mean(d * d) + eps)) * scale) + bias", ""),
+    row("GroupNormalization", norm::group, "d = x - mean; ((d / sqrt(mean(d * d) + eps)) * scale) + bias", "the number of channels is known"),
+    row("LayerNormalization", norm::layer, "d = x - mean; ((d / sqrt(mean(d * d) + eps)) * scale) + bias", "stash_type 1"),
+    row("RMSNormalization", norm::rms, "(x / sqrt(mean(x * x) + eps)) * scale", "stash_type 1"),
+    row("MeanVarianceNormalization", norm::mean_variance, "d / (sqrt(mean(d * d)) + 1e-9)", ""),
+    row("LpNormalization", norm::lp, "n = 0 ? 0 : x / n, n the L1 or L2 norm", ""),
+    row("LRN", norm::lrn, "x / (bias + (alpha / size) * s)^beta, s the sum of squares over the channels, from the left", "size up to 64"),
+    row("Softmax LogSoftmax", softmax::softmax, "Softmax along one axis; operator sets below 13: over the flattened trailing axes", ""),
+    row("Hardmax", softmax::hardmax, "whether the position of the greatest equals the index", "along a known dimension of up to 65536"),
+    row("ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp", reduce::reduce, "Reduce", "constant axes; ReduceMean of integers is refused"),
+    row("ArgMax ArgMin", reduce::arg, "ArgReduce", ""),
+    row("Reshape", shape::reshape, "Reshape with 0 and -1 resolved", "the shape is constant or follows from shapes"),
+    row("Flatten", shape::flatten, "Reshape", ""),
+    row("Squeeze", shape::squeeze, "Reshape", "constant axes; without axes: a known shape"),
+    row("Unsqueeze", shape::unsqueeze, "Reshape", "constant axes"),
+    row("Transpose", shape::transpose, "Transpose", ""),
+    row("Expand", shape::expand, "Expand", "the shape is constant or follows from shapes"),
+    row("Tile", shape::tile, "Reshape, Expand, Reshape", "the repeats are constant or follow from shapes; operator set 6 on"),
+    row("Shape", shape::shape, "dimensions", ""),
+    row("Size", shape::size, "dimensions", ""),
+    row("Concat", layout::concat, "Concat", ""),
+    row("Split", layout::split, "a Slice each", "constant parts; equal parts of a known dimension"),
+    row("Pad", layout::pad, "Pad; negative pads: a Slice", "constant pads and value"),
+    row("DepthToSpace", layout::depth_to_space, "Reshape, Transpose, Reshape", ""),
+    row("SpaceToDepth", layout::space_to_depth, "Reshape, Transpose, Reshape", "the image's size is known to be a multiple of the block's"),
+    row("Resize Upsample", layout::resize, "Reshape, Expand, Reshape", "nearest, whole factors, asymmetric, floor"),
+    row("Slice", slice::slice, "Slice; the last k elements of a symbolic axis: Gather", "starts, ends and steps are constant or follow from shapes"),
+    row("Gather", index::gather, "Gather", ""),
+    row("OneHot", index::one_hot, "negative indices + depth; Equal with 0..depth; Where", "a constant depth of up to 65536"),
+    row("Trilu", index::trilu, "Where(column - row within k, x, 0)", "the two last dimensions are known"),
+    row("Constant", constant::constant, "a constant", "sparse constants are refused"),
+    row("ConstantOfShape", constant::of_shape, "a constant; over symbols: Expand", "the shape is constant or follows from shapes"),
+    row("Range", constant::range, "a constant; over symbols: sums of ones", "constant bounds, or up to a symbolic dimension"),
+    row("EyeLike", constant::eye_like, "a constant", "a matrix of known size"),
+    graphs("If", "the branch that a constant condition takes", "a condition computed from data is refused"),
+];
