@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the engine for aarch64 and wasm32 and checks there that every operator has the approved hash
-# (engine/conformance.toml): aarch64 under qemu, wasm32 in Node. Installs what it needs on Debian, as root.
+# (engine/conformance.toml), and on aarch64 that every committed model imports to its pinned modelId:
+# aarch64 under qemu, wasm32 in Node. Installs what it needs on Debian, as root.
 #
 # targets.sh [aarch64] [wasm32]
 set -euo pipefail
@@ -32,7 +33,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-here=$PWD/engine/examples/targets
+here=$PWD/tests/targets
 export RUSTC=/usr/bin/rustc CARGO_TARGET_DIR=$PWD/target/targets CARGO_INCREMENTAL=0
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS RUSTUP_TOOLCHAIN
 # The versions of the workspace.
@@ -47,12 +48,14 @@ for t in "${targets[@]}"; do
       # of operations than the one that was checked on all inputs.
       export CFLAGS_aarch64_unknown_linux_gnu=-ffp-contract=off
       export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-      /usr/bin/cargo build --quiet --release --manifest-path "$here/Cargo.toml" --bin conformance \
+      /usr/bin/cargo build --quiet --release --manifest-path "$here/Cargo.toml" --features import --bins \
         --target aarch64-unknown-linux-gnu
       step "aarch64: run under qemu"
       # Debian's qemu 7.2 does not come back from the start of a thread, whatever the program.
-      timeout 120 qemu-aarch64-static -L /usr/aarch64-linux-gnu \
-        "$CARGO_TARGET_DIR/aarch64-unknown-linux-gnu/release/conformance" --one-thread
+      emulated() { timeout 300 qemu-aarch64-static -L /usr/aarch64-linux-gnu "$@"; }
+      built=$CARGO_TARGET_DIR/aarch64-unknown-linux-gnu/release
+      emulated "$built/conformance" --one-thread
+      emulated "$built/model_ids" importer/tests/model_ids.txt tests/models
       ;;
     wasm32)
       step "wasm32: build"

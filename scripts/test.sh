@@ -30,6 +30,15 @@ forge test --no-match-path 'contracts/test/native/*'
 forge test --match-path 'contracts/test/native/*'
 step "Rust: tests, end to end included"
 cargo nextest run --release --workspace --no-fail-fast
+step "other processors: aarch64 and wasm32"
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  scripts/targets.sh
+elif [ "${CI:-}" = true ]; then
+  echo "CI needs root and apt for scripts/targets.sh" >&2
+  exit 1
+else
+  echo "skipped: scripts/targets.sh installs cross compilers by apt, as root"
+fi
 step "fuzz targets, bounded"
 scripts/fuzz.sh
 step "done"
