@@ -1,7 +1,8 @@
-//! Shows that the elementary functions are correctly rounded (spec NUM-7): all 2^32 inputs of each.
+//! Shows that the elementary functions are correctly rounded (spec NUM-7): all 2^32 inputs of each, and that those in
+//! lanes have the same bits.
 //!
 //! `cargo run --release -p lockstep-engine --example exhaustive -- [--threads N] [--every N] [FUNCTION...]`
-//! Functions by name; without one all, and pow. Exit status 1 where one is wrong.
+//! Functions by name; without one all, pow and lanes. Exit status 1 where one is wrong.
 
 #![allow(clippy::disallowed_methods)] // a tool beside the engine: it reads the clock, and calls oracles
 
@@ -11,7 +12,14 @@ use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use oracle::{FUNCTIONS, Findings};
+use lockstep_engine::fast::{Level, elementary};
+use lockstep_engine::float::elementary as e;
+use oracle::{FUNCTIONS, Findings, same};
+
+/// The argument that checks the functions in lanes against the scalar ones.
+const LANES: &str = "lanes";
+type Lanes = fn(Level, &[f32], &mut [f32]);
+type Scalar = fn(f32) -> f32;
 
 const PART: u64 = 1 << 22;
 const POW_CASES: u64 = 1 << 28;
@@ -24,7 +32,7 @@ fn main() {
         match a.as_str() {
             "--threads" => threads = number().unwrap_or_else(|| usage()),
             "--every" => every = number().unwrap_or_else(|| usage()),
-            name if name == "pow" || FUNCTIONS.iter().any(|f| f.name == name) => names.push(a),
+            name if name == "pow" || name == LANES || FUNCTIONS.iter().any(|f| f.name == name) => names.push(a),
             _ => usage(),
         }
     }
@@ -33,6 +41,18 @@ fn main() {
     for f in FUNCTIONS.iter().filter(|f| wanted(f.name)) {
         wrong +=
             report(f.name, threads, 1 << 32, &|first, end| f.check(first.next_multiple_of(every), end, every, 1 << 20));
+    }
+    if wanted(LANES) {
+        for (name, lanes, scalar) in
+            [("exp", elementary::exp as Lanes, e::exp as Scalar), ("tanh", elementary::tanh, e::tanh)]
+        {
+            for level in Level::available() {
+                let found = report(&format!("{name}, lanes of {}", level.name()), threads, 1 << 32, &|first, end| {
+                    compare_lanes(level, lanes, scalar, first.next_multiple_of(every), end, every)
+                });
+                wrong += found;
+            }
+        }
     }
     if wanted("pow") {
         wrong += report("pow", threads, POW_CASES / every, &|first, end| {
@@ -52,9 +72,31 @@ fn main() {
     }
 }
 
+/// Lanes have the scalar function's bits.
+fn compare_lanes(level: Level, lanes: Lanes, scalar: Scalar, first: u64, end: u64, every: u64) -> Findings {
+    let mut found = Findings::default();
+    let inputs = (first..end).step_by(every as usize).map(|bits| f32::from_bits(bits as u32));
+    let mut inputs = inputs.peekable();
+    let (mut x, mut y) = (Vec::new(), vec![0.0; 4096]);
+    while inputs.peek().is_some() {
+        x.clear();
+        x.extend(inputs.by_ref().take(4096));
+        let y = &mut y[..x.len()];
+        lanes(level, &x, y);
+        found.inputs += x.len() as u64;
+        for (x, y) in x.iter().zip(y) {
+            let want = scalar(*x);
+            if !same(*y, want) {
+                found.wrong.push([x, y, &want].map(|v| v.to_bits()));
+            }
+        }
+    }
+    found
+}
+
 fn usage() -> ! {
     let names: Vec<_> = FUNCTIONS.iter().map(|f| f.name).collect();
-    eprintln!("usage: exhaustive [--threads N] [--every N] [pow {}]", names.join(" "));
+    eprintln!("usage: exhaustive [--threads N] [--every N] [pow lanes {}]", names.join(" "));
     std::process::exit(2)
 }
 

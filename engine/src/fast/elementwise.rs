@@ -3,7 +3,7 @@
 //! What is computed of an element is the reference's own function. Operands that do not repeat in one of the usual ways
 //! (a scalar, a row, a channel) are left to the reference.
 
-use super::{Failure, Threads};
+use super::{Failure, Level, Threads, elementary};
 use crate::float;
 use crate::ops::Op;
 use crate::ops::binary::{Binary, BinaryKind};
@@ -14,12 +14,15 @@ use crate::tensor::{Data, Tensor, TensorType};
 
 /// Multiply-adds that take as long as one simple element, for [`Threads::split`].
 const SIMPLE: u64 = 16;
+/// The same for a function evaluated in lanes.
+const LANES: u64 = 64;
 /// The same for a function evaluated element by element.
 const FUNCTION: u64 = 256;
 
 /// Runs an operator; `None` where it is not for this file.
 pub(crate) fn run(
     op: &Op,
+    level: Level,
     inputs: &[Option<&Tensor>],
     output: &TensorType,
     threads: &Threads,
@@ -27,7 +30,7 @@ pub(crate) fn run(
     let operand = |i: usize| inputs.get(i).copied().flatten();
     let shape = known_shape(output);
     let data = match op {
-        Op::Unary(u) => unary(u, operand(0)?.as_f32()?, threads)?.map(Data::F32),
+        Op::Unary(u) => unary(u, level, operand(0)?.as_f32()?, threads)?.map(Data::F32),
         Op::Binary(b) => binary(b, operand(0)?, operand(1)?, &shape, threads)?.map(Data::F32),
         Op::Compare(c) => compare(c, operand(0)?, operand(1)?, &shape, threads)?.map(Data::Bool),
         Op::Select(_) => select(operand(0)?, operand(1)?, operand(2)?, &shape, threads)?.map(Data::F32),
@@ -38,16 +41,23 @@ pub(crate) fn run(
 
 type Outcome<T> = Option<Result<Vec<T>, &'static str>>;
 
-fn unary(op: &Unary, x: &[f32], threads: &Threads) -> Outcome<f32> {
+fn unary(op: &Unary, level: Level, x: &[f32], threads: &Threads) -> Outcome<f32> {
     use UnaryKind::*;
-    macro_rules! map {
+    macro_rules! parts {
         ($cost:expr, $f:expr) => {{
             let f = $f;
             let mut out = vec![0.0f32; x.len()];
             let done = threads.split(&mut out, 1, x.len() as u64 * $cost, |first, out| {
-                out.iter_mut().zip(&x[first..]).for_each(|(o, x)| *o = f(*x));
+                let end = first + out.len();
+                f(&x[first..end], out)
             });
             Some(done.map(|()| out))
+        }};
+    }
+    macro_rules! map {
+        ($cost:expr, $f:expr) => {{
+            let f = $f;
+            parts!($cost, |x: &[f32], out: &mut [f32]| out.iter_mut().zip(x).for_each(|(o, x)| *o = f(*x)))
         }};
     }
     match op.kind {
@@ -56,6 +66,9 @@ fn unary(op: &Unary, x: &[f32], threads: &Threads) -> Outcome<f32> {
         Reciprocal => map!(SIMPLE, |x: f32| 1.0 / x),
         Sqrt => map!(SIMPLE, f32::sqrt),
         Relu => map!(SIMPLE, |x: f32| float::max(x, 0.0)),
+        Exp => parts!(LANES, |x: &[f32], out: &mut [f32]| elementary::exp(level, x, out)),
+        Tanh => parts!(LANES, |x: &[f32], out: &mut [f32]| elementary::tanh(level, x, out)),
+        Sigmoid => parts!(LANES, |x: &[f32], out: &mut [f32]| elementary::sigmoid(level, x, out)),
         kind => {
             let f = kind.on_f32()?;
             map!(FUNCTION, f)

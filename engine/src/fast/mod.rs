@@ -7,12 +7,14 @@
 mod contraction;
 mod conv;
 mod depthwise;
+pub mod elementary;
 mod elementwise;
 mod gemm;
 mod kernel;
 mod level;
 mod panels;
 mod pool;
+mod softmax;
 #[cfg(test)]
 pub(crate) mod testing;
 mod threads;
@@ -142,7 +144,8 @@ pub fn run_at(
         _ => {
             let done = match (op, operand(0)) {
                 (Op::Pool(p), Some(x)) => pool::run(p, x, output, threads),
-                _ => elementwise::run(op, inputs, output, threads),
+                (Op::Softmax(s), Some(x)) => softmax::run(s, level, x, threads),
+                _ => elementwise::run(op, level, inputs, output, threads),
             };
             if let Some(done) = done {
                 return done;

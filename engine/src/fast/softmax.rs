@@ -1,0 +1,107 @@
+//! Softmax and its logarithm over rows that lie together, with exp in lanes.
+
+use super::{Failure, Level, Threads, elementary};
+use crate::float::{self, elementary as scalar, s2};
+use crate::ops::softmax::Softmax;
+use crate::tensor::{Data, Tensor};
+
+/// Multiply-adds that take as long as one element, for [`Threads::split`].
+const ELEMENT: u64 = 96;
+/// Elements of a row that are computed together, in the first cache.
+const PART: usize = 1024;
+
+/// Runs the operator; `None` where the axis is not the last one.
+pub(crate) fn run(op: &Softmax, level: Level, x: &Tensor, threads: &Threads) -> Option<Result<Tensor, Failure>> {
+    let mut y = x.as_f32()?.to_vec();
+    let n = *x.shape.last()?;
+    if usize::from(op.axis) + 1 != x.shape.len() || n == 0 {
+        return None;
+    }
+    let work = (y.len() as u64).saturating_mul(ELEMENT);
+    let done = threads.split(&mut y, n, work, |_, rows| {
+        rows.chunks_exact_mut(n).for_each(|row| match op.log {
+            true => logarithms(level, row),
+            false => shares(level, row),
+        });
+    });
+    Some(done.map(|()| Tensor { shape: x.shape.clone(), data: Data::F32(y) }).map_err(Failure::Environment))
+}
+
+/// exp(x - max) / sum.
+fn shares(level: Level, row: &mut [f32]) {
+    let max = greatest(row);
+    if max == f32::NEG_INFINITY {
+        return row.fill(0.0);
+    }
+    let mut shifted = [0.0; PART];
+    for part in row.chunks_mut(PART) {
+        let shifted = &mut shifted[..part.len()];
+        shifted.iter_mut().zip(&*part).for_each(|(s, x)| *s = x - max);
+        elementary::exp(level, shifted, part);
+    }
+    let sum = s2::sum_slice(row);
+    row.iter_mut().for_each(|y| *y /= sum);
+}
+
+/// (x - max) - log(sum of exp(x - max)).
+fn logarithms(level: Level, row: &mut [f32]) {
+    let max = greatest(row);
+    if max == f32::NEG_INFINITY {
+        return;
+    }
+    row.iter_mut().for_each(|x| *x -= max);
+    // The lanes of S2 go on from part to part, since a part is a multiple of them.
+    let mut lanes = [0.0; s2::LANES];
+    let mut exps = [0.0; PART];
+    for part in row.chunks(PART) {
+        let exps = &mut exps[..part.len()];
+        elementary::exp(level, part, exps);
+        for block in exps.chunks(s2::LANES) {
+            lanes.iter_mut().zip(block).for_each(|(l, e)| *l += e);
+        }
+    }
+    let log = scalar::log(s2::join(lanes, |a, b| a + b));
+    row.iter_mut().for_each(|x| *x -= log);
+}
+
+/// The maximum in any order: it has one value, whatever the order.
+fn greatest(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; s2::LANES];
+    for block in row.chunks(s2::LANES) {
+        lanes.iter_mut().zip(block).for_each(|(l, x)| *l = float::max(*l, *x));
+    }
+    s2::join(lanes, float::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::fast::testing::{Values, agree};
+
+    #[test]
+    fn rows_of_every_length_have_the_reference_s_bits() {
+        let rng = &mut ChaCha8Rng::seed_from_u64(1);
+        for shape in
+            [&[1][..], &[7], &[3, 16], &[5, 17], &[2, 3, 33], &[2, 1024], &[2, 1025], &[1, 2500], &[0, 5], &[5, 0]]
+        {
+            for log in [false, true] {
+                let op = Softmax { axis: shape.len() as u8 - 1, log };
+                for values in [Values::Special, Values::Ordinary] {
+                    agree(&op.clone().into(), &[&values.tensor(rng, shape)], 1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_minus_infinity_are_zeros_and_stay() {
+        let mut row = [f32::NEG_INFINITY; 20];
+        logarithms(Level::detect(), &mut row);
+        assert_eq!(row, [f32::NEG_INFINITY; 20]);
+        shares(Level::detect(), &mut row);
+        assert_eq!(row, [0.0; 20]);
+    }
+}
