@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 /// @notice A model's record. The first five fields share one word, which is all that the precompile reads.
-/// @param status 0: unknown, 1: registered, 2: activated.
+/// @param status 0: unknown, or open where `graphLength` is not 0; 1: registered; 2: activated.
 /// @param activationBlock First block in which the model can be called; 0 while it is not activated.
 /// @param ls1Version Version of the arithmetic.
 /// @param graphLength Length of the graph in bytes.
@@ -10,7 +10,7 @@ pragma solidity ^0.8.24;
 /// @param graphHash keccak256 of the graph.
 /// @param weightsRoot Root of the Merkle tree over the weight chunks; 0 for a model without weights.
 /// @param graphChunks Where the graph is stored.
-/// @param weightChunks Where the weights are stored.
+/// @param weightChunks Where the weights are stored; while the model is open, those appended so far.
 struct Model {
     uint8 status;
     uint64 activationBlock;
@@ -29,6 +29,10 @@ struct Model {
 interface IModelRegistry {
     /// @notice A chunk was stored for the first time.
     event ChunkStored(address indexed chunk);
+    /// @notice A model was opened: its weights, so many bytes, can be appended.
+    event ModelOpened(bytes32 indexed modelId, address indexed sender, uint64 weightsLength);
+    /// @notice Of an open model's `all` weight chunks the first `appended` are listed.
+    event WeightsAppended(bytes32 indexed modelId, uint256 appended, uint256 all);
     /// @notice A model was registered.
     event ModelRegistered(bytes32 indexed modelId, address indexed sender, bytes32 graphHash, bytes32 weightsRoot);
     /// @notice A model was activated; it can be called from `activationBlock` on.
@@ -40,11 +44,19 @@ interface IModelRegistry {
     error ChunkNotCreated(address chunk);
     /// @notice The account was not made by `storeChunk` of this registry.
     error NotAChunk(address account);
-    /// @notice Only the last chunk of a list may hold less than `expected` bytes.
+    /// @notice The chunk holds `actual` bytes; at its place in the list it must hold `expected`. All but the last are full.
     error ChunkNotFull(address chunk, uint256 expected, uint256 actual);
     /// @notice A model has at least one chunk of graph.
     error NoGraphChunks();
-    /// @notice No such model is registered.
+    /// @notice The model's next weight chunk is number `expected`, counted from 0; the list given begins at `actual`.
+    error AppendOutOfOrder(bytes32 modelId, uint256 expected, uint256 actual);
+    /// @notice The model has `maximum` weight chunks; with these they would be `actual`.
+    error TooManyChunks(bytes32 modelId, uint256 maximum, uint256 actual);
+    /// @notice For these chunks the proof has `expected` nodes.
+    error WrongProofLength(uint256 expected, uint256 actual);
+    /// @notice Chunks and proof give another root than the model's: they are not the chunks at this place, or the proof is not theirs.
+    error WrongWeightsRoot(bytes32 modelId, bytes32 expected, bytes32 actual);
+    /// @notice No such model is registered, or opened where one is appended to.
     error UnknownModel(bytes32 modelId);
     /// @notice The model was activated before; it can be called from `activationBlock` on.
     error AlreadyActive(bytes32 modelId, uint64 activationBlock);
@@ -71,12 +83,34 @@ interface IModelRegistry {
         external
         returns (bytes32 modelId);
 
+    /// @notice Opens a model whose weights are too many for one call of `register`: has the precompile check the graph, and
+    /// writes the record but for its weight chunks, which `append` takes. Opening again returns the same id. A model
+    /// without weights is registered at once.
+    /// @param graphChunks The graph, in order; every chunk but the last is full.
+    /// @param weightsRoot Root of the Merkle tree over the weights.
+    /// @return modelId As `register` gives it.
+    function open(address[] calldata graphChunks, bytes32 weightsRoot) external returns (bytes32 modelId);
+
+    /// @notice Appends weight chunks to an open model; with the last of them it is registered. Anyone may append: the proof
+    /// admits only the chunks that the id commits to, in their order. Chunks that are listed already are passed over.
+    /// @param first Number of the first of these chunks, counted from 0; at most the number of chunks listed.
+    /// @param weightChunks The chunks.
+    /// @param proof Neighbours on the way to the root that do not follow from these chunks: from the leaves up, on each
+    /// level the left one first.
+    /// @return appended How many chunks are listed now.
+    function append(bytes32 modelId, uint256 first, address[] calldata weightChunks, bytes32[] calldata proof)
+        external
+        returns (uint256 appended);
+
     /// @notice Has the precompile check the model's graph, and makes the model callable for ever, one block and one more
     /// for each MiB from now on. Anyone may call it, once.
     function activate(bytes32 modelId) external;
 
     /// @notice The model's state and the first block in which it can be called.
     function status(bytes32 modelId) external view returns (uint8 status, uint64 activationBlock);
+
+    /// @notice How many of the model's weight chunks are listed, and how many it has; both 0 for an unknown model.
+    function weightsAppended(bytes32 modelId) external view returns (uint256 appended, uint256 all);
 
     /// @notice The model's record; all zero for an unknown model.
     function getModel(bytes32 modelId) external view returns (Model memory);

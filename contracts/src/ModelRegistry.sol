@@ -25,6 +25,8 @@ contract ModelRegistry is IModelRegistry {
     bytes12 private constant CHUNK_PREFIX = 0x600b5981380380925939f300;
     uint256 private constant CHUNK_PREFIX_LENGTH = 12;
 
+    /// @dev Unknown or open: `graphLength` tells which.
+    uint8 private constant UNREGISTERED = 0;
     uint8 private constant REGISTERED = 1;
     uint8 private constant ACTIVATED = 2;
     uint256 private constant BYTES_PER_BLOCK_OF_DELAY = 1 << 20;
@@ -59,30 +61,78 @@ contract ModelRegistry is IModelRegistry {
         (uint256 graphLength,) = _checkChunks(graphChunks);
         (uint256 weightsLength, bytes32[] memory leaves) = _checkChunks(weightChunks);
         bytes32 graphHash = keccak256(_readGraph(graphChunks, graphLength));
-        bytes32 weightsRoot = _merkleRoot(leaves);
-        modelId = keccak256(abi.encode(MODEL_DOMAIN, uint256(ls1Version), graphHash, weightsRoot));
+        bytes32 weightsRoot = _root(leaves, 0, leaves.length, new bytes32[](0));
+        modelId = _modelId(ls1Version, graphHash, weightsRoot);
 
         Model storage model = _models[modelId];
-        if (model.status != 0) return modelId;
-        model.status = REGISTERED;
-        model.ls1Version = ls1Version;
+        if (model.status != UNREGISTERED) return modelId;
         // Each chunk costs gas and holds less than 2^15 bytes: no block can name 2^17 of them.
         // forge-lint: disable-next-line(unsafe-typecast)
-        model.graphLength = uint32(graphLength);
+        (model.ls1Version, model.graphLength) = (ls1Version, uint32(graphLength));
         // forge-lint: disable-next-line(unsafe-typecast)
         model.weightsLength = uint64(weightsLength);
         model.graphHash = graphHash;
         model.weightsRoot = weightsRoot;
         model.graphChunks = graphChunks;
         model.weightChunks = weightChunks;
-        _registered.push(modelId);
-        emit ModelRegistered(modelId, msg.sender, graphHash, weightsRoot);
+        _registerRecord(modelId, model);
+    }
+
+    /// @inheritdoc IModelRegistry
+    function open(address[] calldata graphChunks, bytes32 weightsRoot) external returns (bytes32 modelId) {
+        if (graphChunks.length == 0) revert NoGraphChunks();
+        (uint256 graphLength,) = _checkChunks(graphChunks);
+        bytes memory graph = _readGraph(graphChunks, graphLength);
+        (uint32 ls1Version, uint64 weightsLength) = PRECOMPILE.validate(graph);
+        bytes32 graphHash = keccak256(graph);
+        modelId = _modelId(ls1Version, graphHash, weightsRoot);
+
+        Model storage model = _models[modelId];
+        if (model.graphLength != 0) return modelId;
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (model.ls1Version, model.graphLength) = (ls1Version, uint32(graphLength));
+        model.weightsLength = weightsLength;
+        model.graphHash = graphHash;
+        model.weightsRoot = weightsRoot;
+        model.graphChunks = graphChunks;
+        emit ModelOpened(modelId, msg.sender, weightsLength);
+        if (weightsLength == 0) {
+            if (weightsRoot != 0) revert WrongWeightsRoot(modelId, weightsRoot, 0);
+            _registerRecord(modelId, model);
+        }
+    }
+
+    /// @inheritdoc IModelRegistry
+    function append(bytes32 modelId, uint256 first, address[] calldata weightChunks, bytes32[] calldata proof)
+        external
+        returns (uint256 appended)
+    {
+        Model storage model = _models[modelId];
+        if (model.graphLength == 0) revert UnknownModel(modelId);
+        address[] storage list = model.weightChunks;
+        appended = list.length;
+        if (model.status != UNREGISTERED) return appended;
+        if (first > appended) revert AppendOutOfOrder(modelId, appended, first);
+        uint256 end = first + weightChunks.length;
+        uint256 all = _chunkCount(model.weightsLength);
+        if (end > all) revert TooManyChunks(modelId, all, end);
+        if (end <= appended) return appended;
+
+        bytes32[] memory leaves = _checkRange(weightChunks, first, model.weightsLength);
+        bytes32 root = _root(leaves, first, all, proof);
+        if (root != model.weightsRoot) revert WrongWeightsRoot(modelId, model.weightsRoot, root);
+        for (uint256 i = appended - first; i < weightChunks.length; ++i) {
+            list.push(weightChunks[i]);
+        }
+        emit WeightsAppended(modelId, end, all);
+        if (end == all) _registerRecord(modelId, model);
+        return end;
     }
 
     /// @inheritdoc IModelRegistry
     function activate(bytes32 modelId) external {
         Model storage model = _models[modelId];
-        if (model.status == 0) revert UnknownModel(modelId);
+        if (model.status == UNREGISTERED) revert UnknownModel(modelId);
         if (model.status == ACTIVATED) revert AlreadyActive(modelId, model.activationBlock);
 
         uint32 ls1Version = model.ls1Version;
@@ -123,6 +173,12 @@ contract ModelRegistry is IModelRegistry {
     }
 
     /// @inheritdoc IModelRegistry
+    function weightsAppended(bytes32 modelId) external view returns (uint256 appended, uint256 all) {
+        Model storage model = _models[modelId];
+        return (model.weightChunks.length, _chunkCount(model.weightsLength));
+    }
+
+    /// @inheritdoc IModelRegistry
     function modelCount() external view returns (uint256) {
         return _registered.length;
     }
@@ -145,6 +201,39 @@ contract ModelRegistry is IModelRegistry {
     /// @inheritdoc IModelRegistry
     function chunkAddress(bytes32 initCodeHash) public view returns (address) {
         return address(uint160(uint256(keccak256(abi.encodePacked(hex"ff", address(this), bytes32(0), initCodeHash)))));
+    }
+
+    /// @dev Makes a complete record a registered model.
+    function _registerRecord(bytes32 modelId, Model storage model) private {
+        model.status = REGISTERED;
+        _registered.push(modelId);
+        emit ModelRegistered(modelId, msg.sender, model.graphHash, model.weightsRoot);
+    }
+
+    function _modelId(uint32 ls1Version, bytes32 graphHash, bytes32 weightsRoot) private pure returns (bytes32) {
+        return keccak256(abi.encode(MODEL_DOMAIN, uint256(ls1Version), graphHash, weightsRoot));
+    }
+
+    /// @dev How many chunks hold so many bytes.
+    function _chunkCount(uint256 length) private pure returns (uint256) {
+        return (length + MAX_CHUNK_DATA - 1) / MAX_CHUNK_DATA;
+    }
+
+    /// @dev Checks chunks that stand at `first` and after in weights of `length` bytes, and collects their leaf hashes.
+    function _checkRange(address[] calldata chunks, uint256 first, uint256 length)
+        private
+        view
+        returns (bytes32[] memory leaves)
+    {
+        uint256 end = (first + chunks.length) * MAX_CHUNK_DATA;
+        uint256 expected = (end < length ? end : length) - first * MAX_CHUNK_DATA;
+        uint256 actual;
+        (actual, leaves) = _checkChunks(chunks);
+        if (actual != expected) {
+            // All but the last are full.
+            uint256 others = (chunks.length - 1) * MAX_CHUNK_DATA;
+            revert ChunkNotFull(chunks[chunks.length - 1], expected - others, actual - others);
+        }
     }
 
     /// @dev Sums the data of the chunks and collects their leaf hashes, which are their code hashes.
@@ -188,17 +277,36 @@ contract ModelRegistry is IModelRegistry {
         }
     }
 
-    /// @dev Level by level: parent = keccak256(0x01 ‖ left ‖ right); an odd last node moves up unchanged. Uses the leaves'
-    /// memory. The root of no leaves is zero.
-    function _merkleRoot(bytes32[] memory nodes) private pure returns (bytes32) {
-        uint256 width = nodes.length;
+    /// @dev The root of a tree of `width` leaves of which `nodes` are those from `index` on; it is computed in their memory.
+    /// Level by level: parent = keccak256(0x01 ‖ left ‖ right); an odd last node moves up unchanged. Neighbours that are not
+    /// among the nodes come from `proof`: from the leaves up, on each level the left one first. The root of no leaves is zero.
+    function _root(bytes32[] memory nodes, uint256 index, uint256 width, bytes32[] memory proof)
+        private
+        pure
+        returns (bytes32)
+    {
         if (width == 0) return bytes32(0);
+        uint256 used;
+        uint256 end = index + nodes.length;
         for (; width > 1; width = (width + 1) / 2) {
-            for (uint256 i; i < width / 2; ++i) {
-                nodes[i] = keccak256(abi.encodePacked(bytes1(0x01), nodes[2 * i], nodes[2 * i + 1]));
+            uint256 start = index / 2;
+            for (uint256 left = 2 * start; left < end; left += 2) {
+                bytes32 node = left < index ? _at(proof, used++) : nodes[left - index];
+                if (left + 1 < width) {
+                    bytes32 right = left + 1 < end ? nodes[left + 1 - index] : _at(proof, used++);
+                    node = keccak256(abi.encodePacked(bytes1(0x01), node, right));
+                }
+                nodes[left / 2 - start] = node;
             }
-            if (width % 2 == 1) nodes[width / 2] = nodes[width - 1];
+            index = start;
+            end = (end + 1) / 2;
         }
+        if (used != proof.length) revert WrongProofLength(used, proof.length);
         return nodes[0];
+    }
+
+    /// @dev Zero beyond the end: what is missing is counted first and told then.
+    function _at(bytes32[] memory list, uint256 index) private pure returns (bytes32) {
+        return index < list.length ? list[index] : bytes32(0);
     }
 }

@@ -10,6 +10,31 @@ library MerkleReference {
         return _root(data, leafSize, 0, (data.length + leafSize - 1) / leafSize);
     }
 
+    /// @dev The proof for leaves `first` to `first + count - 1`, from the definition: node `i` of level `k` stands over the
+    /// leaves from `i * 2^k` on, 2^k of them or what there is.
+    function proof(bytes memory data, uint256 leafSize, uint256 first, uint256 count)
+        internal
+        pure
+        returns (bytes32[] memory nodes)
+    {
+        uint256 leaves = (data.length + leafSize - 1) / leafSize;
+        bytes32[] memory found = new bytes32[](64);
+        uint256 n;
+        for (uint256 size = 1; size < leaves; size *= 2) {
+            uint256 before = first / size;
+            uint256 next = (first + count + size - 1) / size;
+            if (before % 2 == 1) found[n++] = _root(data, leafSize, (before - 1) * size, size);
+            if (next % 2 == 1 && next * size < leaves) {
+                uint256 rest = leaves - next * size;
+                found[n++] = _root(data, leafSize, next * size, rest < size ? rest : size);
+            }
+        }
+        nodes = new bytes32[](n);
+        for (uint256 i; i < n; ++i) {
+            nodes[i] = found[i];
+        }
+    }
+
     function leaf(bytes memory data) internal pure returns (bytes32) {
         return keccak256(bytes.concat(hex"00", data));
     }
