@@ -66,12 +66,14 @@ fn models_are_published_at_start_and_later_and_survive_a_restart() {
 
     let dry = lockstep(["publish", &text(&wine), "--rpc", &node.url, "--dry-run", "--json"]).json();
     assert_eq!(dry["chunksStored"], 0);
-    let done = lockstep(["publish", &text(&wine), "--rpc", &node.url, "--json"]).json();
+    let done = lockstep(["publish", &text(&wine), "--rpc", &node.url, "--wait", "--json"]).json();
     assert_eq!(done["modelId"], wine_report["modelId"]);
     assert!(done["gasUsed"].as_u64().unwrap() > 100_000, "{done}");
     let planned = done["plan"]["gas"]["total"].as_u64().unwrap();
     let used = done["gasUsed"].as_u64().unwrap();
     assert!(used <= planned + planned / 10, "planned {planned}, used {used}");
+    let dry = lockstep(["publish", &text(&wine), "--rpc", &node.url, "--dry-run", "--json"]).json();
+    assert_eq!(dry["chunksStored"], done["plan"]["chunks"]);
     // Again: nothing is left to do.
     let again = lockstep(["publish", &text(&wine), "--rpc", &node.url]);
     assert_eq!(again.status, 0, "{again:?}");

@@ -107,8 +107,7 @@ fn failure(e: LaunchError) -> Failure {
     match &e {
         LaunchError::ModelsNeedDev => Failure::Usage(text()),
         LaunchError::Publish(DirectoryError::Publish { path, source }) => match source {
-            lockstep_node_ext::publish::PublishError::Model(_)
-            | lockstep_node_ext::publish::PublishError::TooLarge { .. } => {
+            lockstep_node_ext::publish::PublishError::Model(_) => {
                 Failure::refused(path.display().to_string(), source.to_string())
             }
             _ => Failure::Other(anyhow::anyhow!("{}", text())),

@@ -1,8 +1,9 @@
 //! `lockstep publish`: a model onto a chain, by transactions that can be taken up again.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use alloy_primitives::{U256, utils::format_ether};
+use alloy_primitives::{B256, U256, utils::format_ether};
 use alloy_signer_local::{LocalSigner, PrivateKeySigner};
 use lockstep_engine::Limits;
 use lockstep_node_ext::chain::genesis::DEV_CHAIN_ID;
@@ -26,6 +27,7 @@ use crate::rpc::{Client, Sender};
 #[command(after_help = "Examples:
   lockstep publish risk.lsm --rpc http://127.0.0.1:8545                on a dev chain, by its first account
   lockstep publish risk.lsm --rpc URL --dry-run                        what it would cost
+  lockstep publish large.lsm --rpc URL --wait                          return when it can be called
   LOCKSTEP_PASSWORD=… lockstep publish risk.lsm --rpc URL --account keystore.json
   LOCKSTEP_PRIVATE_KEY=0x… lockstep publish risk.lsm --rpc URL
 
@@ -48,9 +50,58 @@ pub(crate) struct Args {
     /// Print the cost and what is on the chain already; send nothing
     #[arg(long)]
     dry_run: bool,
+    /// Return when the model can be called: one block and one more for each MiB after its activation. A dev chain is asked
+    /// to make them; elsewhere they come as they come
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How long a node may take to have an active model in memory, and how long no block may come.
+const PATIENCE: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_millis(200);
+const BLOCKS_AT_ONCE: u64 = 16;
+
+/// Waits until the model can be called at this node.
+fn wait(sender: &Sender, chain_id: u64, id: B256, activation: u64) -> Result<(), PublishError> {
+    let client = sender.client();
+    let first = client.block_number()?;
+    let bar = Progress::new("waiting", activation.saturating_sub(first), "blocks");
+    let (mut head, mut changed) = (first, Instant::now());
+    while head < activation {
+        if chain_id == DEV_CHAIN_ID {
+            let blocks = (activation - head).min(BLOCKS_AT_ONCE);
+            client.call::<Value>("anvil_mine", json!([format!("{blocks:#x}")]))?;
+        } else {
+            std::thread::sleep(POLL);
+        }
+        let now = client.block_number()?;
+        if now != head {
+            (head, changed) = (now, Instant::now());
+            bar.at(head.saturating_sub(first));
+        } else if changed.elapsed() > PATIENCE {
+            return Err(PublishError::Transport(format!(
+                "no block came after {head} for {} minutes",
+                PATIENCE.as_secs() / 60
+            )));
+        }
+    }
+    drop(bar);
+    // Large models load beside the chain. A node of another kind does not tell, and is not waited for.
+    let began = Instant::now();
+    while let Ok(models) = client.call::<Value>("lockstep_models", json!([])) {
+        let all = models.as_array().map(Vec::as_slice).unwrap_or_default();
+        if all.iter().any(|m| m["modelId"] == json!(id) && m["resident"] == json!(true)) {
+            break;
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(PublishError::Transport(format!("the node does not load the model {id}; its log says why")));
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 /// Runs the command.
@@ -76,14 +127,18 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     }
 
     let bar = Progress::new("publishing", plan.cost.transactions as u64, "transactions");
-    let chunks = plan.chunks.len();
+    let (chunks, registering) = (plan.chunks.len(), plan.cost.register_transactions);
     let done = publish(&plan, &mut sender, &mut |step| match step {
         Step::Chunks { stored, .. } => bar.at(stored as u64),
-        Step::Registered => bar.at(chunks as u64 + 1),
-        Step::Activated => bar.at(chunks as u64 + 2),
+        Step::Listed { listed, all } => bar.at((chunks + 1 + (registering - 1) * listed / all.max(1)) as u64),
+        Step::Registered => bar.at((chunks + registering) as u64),
+        Step::Activated => bar.at((chunks + registering) as u64 + 1),
     });
     drop(bar);
     let done = done.map_err(|e| failure(&name, e))?;
+    if args.wait {
+        wait(&sender, chain_id, done.model_id, done.activation_block).map_err(|e| failure(&name, e))?;
+    }
 
     let line = call::cast_line(&model, &args.rpc);
     let what = if done.transactions == 0 {
@@ -91,10 +146,16 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     } else {
         format!("{} transactions, {} gas", done.transactions, grouped(done.gas_used))
     };
-    let text = format!(
+    let mut text = format!(
         "\nmodelId   {}\nactive    from block {}\nsent      {what}\n\ntry it:\n  {line}\n",
         plan.model_id, done.activation_block
     );
+    let head = sender.client().block_number().map_err(|e| failure(&name, e))?;
+    if head + 1 < done.activation_block {
+        text.push_str(&format!(
+            "\nblock {head} is the latest; the same command with --wait waits until it can be called\n"
+        ));
+    }
     let mut json = plan_json(&plan, chain_id, price);
     json["activationBlock"] = json!(done.activation_block);
     json["gasUsed"] = json!(done.gas_used);
@@ -107,7 +168,7 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
 /// Only what the file is at fault for is refused; the rest is the chain's or the network's.
 pub(crate) fn failure(name: &str, e: PublishError) -> Failure {
     match e {
-        PublishError::Model(_) | PublishError::TooLarge { .. } => Failure::refused(name, e.to_string()),
+        PublishError::Model(_) => Failure::refused(name, e.to_string()),
         e => Failure::Other(anyhow::anyhow!("{e}")),
     }
 }
@@ -120,7 +181,7 @@ fn cost_text(plan: &Plan, url: &str, chain_id: u64, price: u128) -> String {
         plan.chunks.len().to_string(),
         grouped(c.chunks),
     ]);
-    t.row(["register".into(), "1".into(), grouped(c.register)]);
+    t.row(["register".into(), c.register_transactions.to_string(), grouped(c.register)]);
     t.row(["activate".into(), "1".into(), grouped(c.activate)]);
     t.row(["all".into(), c.transactions.to_string(), grouped(c.total())]);
     let ether = format_ether(U256::from(c.total()) * U256::from(price));
@@ -141,6 +202,7 @@ fn plan_json(plan: &Plan, chain_id: u64, price: u128) -> Value {
         "plan": {
             "chunks": plan.chunks.len(),
             "transactions": c.transactions,
+            "registerTransactions": c.register_transactions,
             "gas": { "chunks": c.chunks, "register": c.register, "activate": c.activate, "total": c.total() },
             "gasPriceWei": price.to_string(),
             "blocksUntilCallable": c.delay,
@@ -149,10 +211,9 @@ fn plan_json(plan: &Plan, chain_id: u64, price: u128) -> Value {
 }
 
 fn dry_run(plan: &Plan, sender: &mut Sender, chain_id: u64, price: u128, name: &str) -> Result<Output, Failure> {
-    let mut stored = 0;
-    for chunk in &plan.chunks {
-        stored += usize::from(!sender.code(chunk.address).map_err(|e| failure(name, e))?.is_empty());
-    }
+    let addresses: Vec<_> = plan.chunks.iter().map(|chunk| chunk.address).collect();
+    let there = sender.have_code(&addresses).map_err(|e| failure(name, e))?;
+    let stored = there.into_iter().filter(|there| *there).count();
     let balance = sender.balance().map_err(|e| failure(name, e))?;
     let text = format!(
         "\ndry run: nothing was sent\non the chain already: {stored} of {} chunks\nthe account {} holds {} ether\n",

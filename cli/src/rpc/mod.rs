@@ -11,6 +11,24 @@ use lockstep_node_ext::publish::PublishError;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// Addresses of one question: the gas of each is 2,800.
+const HAVE_CODE_AT_ONCE: usize = 1_000;
+
+/// For each of the addresses behind it, 20 bytes each: a byte, 1 where the address has code.
+///
+/// ```text
+/// 00 PUSH1 2f CODESIZE SUB            bytes = codesize - 2f
+/// 04 DUP1 PUSH1 2f PUSH0 CODECOPY     memory[0..] = addresses
+/// 09 DUP1 PUSH0                       bytes out=bytes off=0
+/// 0b JUMPDEST DUP3 DUP2 LT ISZERO PUSH1 28 JUMPI
+/// 13 DUP1 MLOAD PUSH1 60 SHR EXTCODESIZE ISZERO ISZERO DUP3 MSTORE8
+/// 1d PUSH1 14 ADD SWAP1 PUSH1 01 ADD SWAP1 PUSH1 0b JUMP
+/// 28 JUMPDEST POP DUP2 SWAP1 SUB SWAP1 RETURN
+/// ```
+const HAVE_CODE: [u8; 47] = alloy_primitives::hex!(
+    "602f380380602f5f39805f5b82811015602857805160601c3b151582536014019060010190600b565b5081900390f3"
+);
+
 /// A node reached over HTTP.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -63,9 +81,26 @@ impl Client {
         Ok((base.saturating_to(), tip.saturating_to()))
     }
 
-    /// The code at an address.
-    pub(crate) fn code(&self, address: alloy_primitives::Address) -> Result<Bytes, PublishError> {
-        self.call("eth_getCode", json!([address, "latest"]))
+    /// Whether each address has code: one call for many of them. It runs code that ends with the addresses as if it were to
+    /// create a contract, and what that returns is a byte for each: 1 where EXTCODESIZE is not 0.
+    pub(crate) fn have_code(&self, addresses: &[alloy_primitives::Address]) -> Result<Vec<bool>, PublishError> {
+        let mut all = Vec::with_capacity(addresses.len());
+        for part in addresses.chunks(HAVE_CODE_AT_ONCE) {
+            let code: Bytes = part.iter().fold(HAVE_CODE.to_vec(), |code, a| [code, a.to_vec()].concat()).into();
+            let answer: Bytes = self.call("eth_call", json!([{ "data": code }, "latest"]))?;
+            if answer.len() != part.len() {
+                let (expected, got) = (part.len(), answer.len());
+                let what = format!("eth_call at {}: {got} bytes for {expected} addresses", self.url);
+                return Err(PublishError::Transport(what));
+            }
+            all.extend(answer.iter().map(|byte| *byte != 0));
+        }
+        Ok(all)
+    }
+
+    /// The number of the latest block.
+    pub(crate) fn block_number(&self) -> Result<u64, PublishError> {
+        Ok(self.call::<U64>("eth_blockNumber", json!([]))?.to())
     }
 
     /// A call without a transaction.

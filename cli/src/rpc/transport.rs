@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use alloy_consensus::{SignableTransaction, TxEip1559};
-use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::{eip2718::Encodable2718, eip7825::MAX_TX_GAS_LIMIT_OSAKA};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U64, U256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
@@ -36,6 +36,11 @@ impl Sender {
         Ok(Self { client, signer, chain_id })
     }
 
+    /// The node it sends to.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Its address.
     pub(crate) fn address(&self) -> Address {
         self.signer.address()
@@ -54,7 +59,19 @@ impl Sender {
             reason: e.to_string(),
         })?;
         let gas: u64 = gas.to();
-        Ok(gas + gas / 10)
+        // An estimate that is near the cap of a transaction stands by itself.
+        Ok((gas + gas / 10).min(MAX_TX_GAS_LIMIT_OSAKA.max(gas)))
+    }
+
+    /// Sends signed transactions side by side: a dev chain answers when a transaction is in its block, which then takes
+    /// those that arrived meanwhile. The chain orders them by nonce.
+    fn send_raw(&self, signed: &[Bytes]) -> Result<Vec<B256>, PublishError> {
+        let one = |raw: &Bytes| self.client.call::<B256>("eth_sendRawTransaction", json!([raw]));
+        std::thread::scope(|scope| {
+            let sending: Vec<_> = signed.iter().map(|raw| scope.spawn(move || one(raw))).collect();
+            let joined = sending.into_iter().map(|s| s.join().unwrap_or_else(|_| Err(failed("a thread died"))));
+            joined.collect()
+        })
     }
 
     fn receipt(&self, hash: B256) -> Result<Included, PublishError> {
@@ -80,8 +97,14 @@ impl Sender {
 }
 
 impl Transport for Sender {
-    fn code(&mut self, address: Address) -> Result<Bytes, PublishError> {
-        self.client.code(address)
+    fn have_code(&mut self, addresses: &[Address]) -> Result<Vec<bool>, PublishError> {
+        self.client.have_code(addresses)
+    }
+
+    fn block_gas(&mut self) -> Result<u64, PublishError> {
+        let block: Value = self.client.call("eth_getBlockByNumber", json!(["latest", false]))?;
+        let gas = block.get("gasLimit").cloned().unwrap_or(Value::Null);
+        serde_json::from_value::<U64>(gas).map(|gas| gas.to()).map_err(failed)
     }
 
     fn call(&mut self, data: Bytes) -> Result<Bytes, PublishError> {
@@ -92,7 +115,7 @@ impl Transport for Sender {
         let from = self.signer.address();
         let first: u64 = self.client.call::<U64>("eth_getTransactionCount", json!([from, "pending"]))?.to();
         let (base, tip) = self.client.fees()?;
-        let mut hashes = Vec::with_capacity(transactions.len());
+        let mut signed = Vec::with_capacity(transactions.len());
         for (nonce, outgoing) in (first..).zip(transactions) {
             let gas_limit = match outgoing.gas {
                 Some(gas) => gas,
@@ -111,9 +134,8 @@ impl Transport for Sender {
                 input: outgoing.data,
             };
             let signature = self.signer.sign_hash_sync(&tx.signature_hash()).map_err(failed)?;
-            let raw = Bytes::from(tx.into_signed(signature).encoded_2718());
-            hashes.push(self.client.call::<B256>("eth_sendRawTransaction", json!([raw]))?);
+            signed.push(Bytes::from(tx.into_signed(signature).encoded_2718()));
         }
-        hashes.into_iter().map(|hash| self.receipt(hash)).collect()
+        self.send_raw(&signed)?.into_iter().map(|hash| self.receipt(hash)).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Chunk;
 use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
+use lockstep_precompile::registry::CHUNK_DATA;
 
 /// The most gas a transaction may have.
 pub(super) const TRANSACTION_GAS: u64 = MAX_TX_GAS_LIMIT_OSAKA;
@@ -17,6 +18,8 @@ const STORE_PER_WORD: u64 = 30;
 const REGISTER_PER_CHUNK: u64 = 2_600 + 22_100 + 2_500 + 6_500;
 /// Registering: the record, the list, the log.
 const REGISTER_OVERHEAD: u64 = 190_000;
+/// One append: the list's length, the log, the proof; the last of them registers.
+const APPEND_OVERHEAD: u64 = 120_000;
 /// Activating: reading the graph, having it checked, writing the record.
 const ACTIVATE_OVERHEAD: u64 = 150_000;
 const ACTIVATE_PER_GRAPH_BYTE: u64 = 40;
@@ -26,8 +29,10 @@ const ACTIVATE_PER_GRAPH_BYTE: u64 = 40;
 pub struct Cost {
     /// Storing all chunks.
     pub chunks: u64,
-    /// Registering.
+    /// Registering, in one step or in several.
     pub register: u64,
+    /// Transactions that registering takes.
+    pub register_transactions: usize,
     /// Activating.
     pub activate: u64,
     /// Transactions.
@@ -37,13 +42,18 @@ pub struct Cost {
 }
 
 impl Cost {
-    pub(super) fn of(chunks: &[Chunk], listed: usize, graph: usize, weights: usize) -> Self {
-        let listed = listed as u64;
+    /// What these chunks cost, with `graph` and `weights` bytes in lists of chunks of which `staged` transactions append.
+    pub(super) fn of(chunks: &[Chunk], graph: usize, weights: usize, appends: usize) -> Self {
+        let listed = |bytes: usize| bytes.div_ceil(CHUNK_DATA) as u64 * (REGISTER_PER_CHUNK + 32 * 16);
+        let check_graph = graph as u64 * ACTIVATE_PER_GRAPH_BYTE;
+        let register = BASE + REGISTER_OVERHEAD + listed(graph) + listed(weights);
+        let staged = if appends == 0 { 0 } else { check_graph + appends as u64 * (BASE + APPEND_OVERHEAD) };
         Self {
-            chunks: chunks.iter().map(|chunk| store_chunk(&chunk.call, chunk.length)).sum(),
-            register: BASE + REGISTER_OVERHEAD + listed * (REGISTER_PER_CHUNK + 32 * 16),
-            activate: BASE + ACTIVATE_OVERHEAD + graph as u64 * ACTIVATE_PER_GRAPH_BYTE,
-            transactions: chunks.len() + 2,
+            chunks: chunks.iter().map(Chunk::gas).sum(),
+            register: register + staged,
+            register_transactions: 1 + appends,
+            activate: BASE + ACTIVATE_OVERHEAD + check_graph,
+            transactions: chunks.len() + 1 + appends + 1,
             delay: 1 + (graph as u64 + weights as u64) / (1 << 20),
         }
     }
@@ -54,18 +64,21 @@ impl Cost {
     }
 }
 
-/// Gas of storing a chunk.
-fn store_chunk(call: &[u8], length: usize) -> u64 {
-    let zeros = call.iter().filter(|byte| **byte == 0).count() as u64;
-    let others = call.len() as u64 - zeros;
-    let words = (length as u64).div_ceil(32);
-    let run = STORE_OVERHEAD + (length as u64 + 1) * DEPOSIT_PER_BYTE + words * STORE_PER_WORD;
-    // EIP-7623: at least 10 gas per zero byte and 40 per other byte of call data.
-    BASE + (zeros * 4 + others * 16 + run).max(zeros * 10 + others * 40)
-}
+impl Chunk {
+    /// Gas of storing it.
+    pub(super) fn gas(&self) -> u64 {
+        // Selector, offset and length are 68 bytes; the data is padded to words.
+        let words = (self.data.len() as u64).div_ceil(32);
+        let others = self.data.iter().filter(|byte| **byte != 0).count() as u64 + 7;
+        let zeros = 68 + words * 32 - others;
+        let run = STORE_OVERHEAD + (self.data.len() as u64 + 1) * DEPOSIT_PER_BYTE + words * STORE_PER_WORD;
+        // EIP-7623: at least 10 gas per zero byte and 40 per other byte of call data.
+        BASE + (zeros * 4 + others * 16 + run).max(zeros * 10 + others * 40)
+    }
 
-/// A gas limit that suffices for storing a chunk: CREATE2 is given 63/64 of what is left.
-pub(super) fn store_chunk_limit(call: &[u8], length: usize) -> u64 {
-    let gas = store_chunk(call, length);
-    (gas + gas / 20 + 30_000).min(TRANSACTION_GAS)
+    /// A gas limit that suffices for storing it: CREATE2 is given 63/64 of what is left.
+    pub(super) fn gas_limit(&self) -> u64 {
+        let gas = self.gas();
+        (gas + gas / 20 + 30_000).min(TRANSACTION_GAS)
+    }
 }

@@ -7,6 +7,7 @@ use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
+use alloy_trie::KECCAK_EMPTY;
 
 const TIP: u128 = 1_000_000_000;
 
@@ -47,8 +48,17 @@ fn failed(error: impl std::fmt::Display) -> PublishError {
 }
 
 impl Transport for LocalTransport<'_> {
-    fn code(&mut self, address: Address) -> Result<Bytes, PublishError> {
-        self.api.chain.head_state().and_then(|state| state.code(address)).map_err(failed)
+    fn have_code(&mut self, addresses: &[Address]) -> Result<Vec<bool>, PublishError> {
+        let state = self.api.chain.head_state().map_err(failed)?;
+        let has_code = |address: &Address| {
+            let account = state.account(*address).map_err(failed)?;
+            Ok(account.is_some_and(|account| account.code_hash != KECCAK_EMPTY))
+        };
+        addresses.iter().map(has_code).collect()
+    }
+
+    fn block_gas(&mut self) -> Result<u64, PublishError> {
+        Ok(self.api.chain.head().header.gas_limit)
     }
 
     fn call(&mut self, data: Bytes) -> Result<Bytes, PublishError> {

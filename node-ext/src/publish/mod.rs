@@ -1,15 +1,20 @@
 //! Publishing a model: chunks, registration, activation.
 //!
 //! [`plan`] works out everything from the model file alone; [`publish`] carries it out over any [`Transport`] and can
-//! be called again after an interruption: what is on the chain already is not sent again.
+//! be called again after an interruption: what is on the chain already is not sent again. A model whose chunks are more
+//! than one transaction can register is registered in steps.
 
 mod cost;
 mod directory;
 mod local;
+mod run;
+mod staged;
 
 pub use cost::Cost;
 pub(crate) use directory::publish_directory;
 pub use directory::{DirectoryError, PublishedFile};
+pub use run::{Progress, Published, publish};
+pub use staged::Staged;
 
 use crate::evm::REGISTRY_ADDRESS;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -19,6 +24,7 @@ use lockstep_engine::{
     format::{Container, merkle},
 };
 use lockstep_precompile::registry::CHUNK_DATA;
+use std::collections::HashSet;
 
 sol! {
     /// The part of the registry that publishing uses (docs/spec.md, section 8).
@@ -26,6 +32,9 @@ sol! {
     interface ModelRegistry {
         function storeChunk(bytes data) external returns (address chunk);
         function register(uint32 ls1Version, address[] graphChunks, address[] weightChunks) external returns (bytes32 modelId);
+        function open(address[] graphChunks, bytes32 weightsRoot) external returns (bytes32 modelId);
+        function append(bytes32 modelId, uint256 first, address[] weightChunks, bytes32[] proof) external returns (uint256 appended);
+        function weightsAppended(bytes32 modelId) external view returns (uint256 appended, uint256 all);
         function activate(bytes32 modelId) external;
         function status(bytes32 modelId) external view returns (uint8 status, uint64 activationBlock);
     }
@@ -40,16 +49,6 @@ pub enum PublishError {
     /// Not a model file, or one that this chain does not take.
     #[error("the model file is refused: {0}")]
     Model(#[from] lockstep_engine::Error),
-    /// Registering would take more gas than a transaction may have.
-    #[error(
-        "registering needs about {gas} gas, more than a transaction may have ({cap}); the model is too large to lie on the chain"
-    )]
-    TooLarge {
-        /// What it needs.
-        gas: u64,
-        /// What a transaction may have.
-        cap: u64,
-    },
     /// The chain has no registry.
     #[error("there is no model registry at {0}: this is not a Lockstep chain, or the RPC address is another's")]
     NoRegistry(Address),
@@ -78,10 +77,24 @@ pub enum PublishError {
 pub struct Chunk {
     /// Where it lies, stored or not.
     pub address: Address,
+    /// Its data, a part of the model file.
+    pub data: Bytes,
+}
+
+impl Chunk {
     /// The call that stores it.
-    pub call: Bytes,
-    /// Bytes of data.
-    pub length: usize,
+    pub fn call(&self) -> Bytes {
+        ModelRegistry::storeChunkCall { data: self.data.clone() }.abi_encode().into()
+    }
+}
+
+/// How a model is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// By one call of `register`.
+    AtOnce(Bytes),
+    /// By `open` and several calls of `append`.
+    InSteps(Staged),
 }
 
 /// Everything that publishing a model takes.
@@ -91,8 +104,8 @@ pub struct Plan {
     pub model_id: B256,
     /// The chunks to store, each once.
     pub chunks: Vec<Chunk>,
-    /// The call that registers the model.
-    pub register: Bytes,
+    /// What registers the model.
+    pub registration: Registration,
     /// The call that activates it.
     pub activate: Bytes,
     /// What it will cost.
@@ -114,16 +127,19 @@ pub fn chunk_address(data: &[u8]) -> Address {
 /// Works out how to publish a model file.
 pub fn plan(file: &[u8], limits: &Limits) -> Result<Plan, PublishError> {
     // Decoding checks everything that activation will check.
-    let model = Model::decode(file, limits)?;
+    let model_id = B256::from(Model::decode(file, limits)?.id());
     let sections = Container::decode(file)?;
     let mut chunks: Vec<Chunk> = Vec::new();
-    let mut split = |data: &[u8]| -> Vec<Address> {
-        data.chunks(CHUNK_DATA)
-            .map(|data| {
-                let address = chunk_address(data);
-                if !chunks.iter().any(|chunk| chunk.address == address) {
-                    let call = ModelRegistry::storeChunkCall { data: data.to_vec().into() }.abi_encode().into();
-                    chunks.push(Chunk { address, call, length: data.len() });
+    let mut known = HashSet::new();
+    let mut split = |section: &[u8]| -> Vec<Address> {
+        let section = Bytes::copy_from_slice(section);
+        (0..section.len())
+            .step_by(CHUNK_DATA)
+            .map(|from| {
+                let data = section.slice(from..section.len().min(from + CHUNK_DATA));
+                let address = chunk_address(&data);
+                if known.insert(address) {
+                    chunks.push(Chunk { address, data });
                 }
                 address
             })
@@ -132,22 +148,28 @@ pub fn plan(file: &[u8], limits: &Limits) -> Result<Plan, PublishError> {
     let graph_chunks = split(sections.graph);
     let weight_chunks = split(sections.weights);
     debug_assert_eq!(merkle::LEAF_SIZE, CHUNK_DATA);
-    let model_id = B256::from(model.id());
-    let listed = graph_chunks.len() + weight_chunks.len();
-    let register =
-        ModelRegistry::registerCall { ls1Version: LS1_VERSION, graphChunks: graph_chunks, weightChunks: weight_chunks };
-    let cost = Cost::of(&chunks, listed, sections.graph.len(), sections.weights.len());
-    if cost.register > cost::TRANSACTION_GAS {
-        return Err(PublishError::TooLarge { gas: cost.register, cap: cost::TRANSACTION_GAS });
-    }
+    let (graph_length, weights_length) = (sections.graph.len(), sections.weights.len());
+    let mut cost = Cost::of(&chunks, graph_length, weights_length, 0);
+    let registration = if cost.register <= cost::TRANSACTION_GAS {
+        let call = ModelRegistry::registerCall {
+            ls1Version: LS1_VERSION,
+            graphChunks: graph_chunks,
+            weightChunks: weight_chunks,
+        };
+        Registration::AtOnce(call.abi_encode().into())
+    } else {
+        cost = Cost::of(&chunks, graph_length, weights_length, weight_chunks.len().div_ceil(staged::APPEND));
+        let leaves = sections.weights.chunks(CHUNK_DATA).map(|leaf| merkle::leaf_hash(leaf).into()).collect();
+        Registration::InSteps(Staged::new(model_id, graph_chunks, weight_chunks, leaves))
+    };
     Ok(Plan {
         model_id,
         chunks,
-        register: register.abi_encode().into(),
+        registration,
         activate: ModelRegistry::activateCall { modelId: model_id }.abi_encode().into(),
         cost,
-        graph_length: sections.graph.len(),
-        weights_length: sections.weights.len(),
+        graph_length,
+        weights_length,
     })
 }
 
@@ -175,116 +197,14 @@ pub struct Included {
 
 /// A way to a chain. Calls block; an asynchronous client wraps itself.
 pub trait Transport {
-    /// The code at an address, in the latest block.
-    fn code(&mut self, address: Address) -> Result<Bytes, PublishError>;
+    /// Whether each of these addresses has code in the latest block.
+    fn have_code(&mut self, addresses: &[Address]) -> Result<Vec<bool>, PublishError>;
     /// Calls the registry without a transaction.
     fn call(&mut self, data: Bytes) -> Result<Bytes, PublishError>;
+    /// Gas that a block may use at present.
+    fn block_gas(&mut self) -> Result<u64, PublishError>;
     /// Sends transactions to the registry, in order, and waits until all are in blocks.
     fn send(&mut self, transactions: Vec<Outgoing>) -> Result<Vec<Included>, PublishError>;
-}
-
-/// Steps of publishing, for whoever shows progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// So many of the chunks are stored.
-    Chunks {
-        /// Stored.
-        stored: usize,
-        /// All.
-        all: usize,
-    },
-    /// The model is registered.
-    Registered,
-    /// The model is activated.
-    Activated,
-}
-
-/// What publishing did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// The model.
-    pub model_id: B256,
-    /// The first block in which it can be called.
-    pub activation_block: u64,
-    /// Gas used now; 0 where everything was there.
-    pub gas_used: u64,
-    /// Transactions sent now.
-    pub transactions: usize,
-}
-
-/// Chunks sent before waiting for their blocks.
-const BATCH: usize = 32;
-
-/// Publishes a model, or what of it is not on the chain yet.
-pub fn publish(
-    plan: &Plan,
-    transport: &mut dyn Transport,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Published, PublishError> {
-    if transport.code(REGISTRY_ADDRESS)?.is_empty() {
-        return Err(PublishError::NoRegistry(REGISTRY_ADDRESS));
-    }
-    let mut done = Published { model_id: plan.model_id, activation_block: 0, gas_used: 0, transactions: 0 };
-    let (mut status, mut activation_block) = registry_status(transport, plan.model_id)?;
-    if status == 0 {
-        let mut missing = Vec::new();
-        for chunk in &plan.chunks {
-            if transport.code(chunk.address)?.is_empty() {
-                missing.push(chunk);
-            }
-        }
-        let all = plan.chunks.len();
-        let mut stored = all - missing.len();
-        progress(Progress::Chunks { stored, all });
-        for batch in missing.chunks(BATCH) {
-            let outgoing = batch
-                .iter()
-                .map(|chunk| Outgoing {
-                    what: format!("that stores chunk {}", chunk.address),
-                    data: chunk.call.clone(),
-                    gas: Some(cost::store_chunk_limit(&chunk.call, chunk.length)),
-                })
-                .collect();
-            send(transport, outgoing, &mut done)?;
-            stored += batch.len();
-            progress(Progress::Chunks { stored, all });
-        }
-        let register = Outgoing { what: "that registers the model".into(), data: plan.register.clone(), gas: None };
-        send(transport, vec![register], &mut done)?;
-        (status, activation_block) = registry_status(transport, plan.model_id)?;
-        if status == 0 {
-            return Err(PublishError::Disagreement(plan.model_id));
-        }
-        progress(Progress::Registered);
-    }
-    if status == 1 {
-        let activate = Outgoing { what: "that activates the model".into(), data: plan.activate.clone(), gas: None };
-        send(transport, vec![activate], &mut done)?;
-        (_, activation_block) = registry_status(transport, plan.model_id)?;
-        progress(Progress::Activated);
-    }
-    done.activation_block = activation_block;
-    Ok(done)
-}
-
-fn send(transport: &mut dyn Transport, outgoing: Vec<Outgoing>, done: &mut Published) -> Result<(), PublishError> {
-    let whats: Vec<String> = outgoing.iter().map(|o| o.what.clone()).collect();
-    for (included, what) in transport.send(outgoing)?.into_iter().zip(whats) {
-        done.gas_used += included.gas_used;
-        done.transactions += 1;
-        if !included.success {
-            let reason = "it reverted; trace it with debug_traceTransaction".into();
-            return Err(PublishError::Failed { what, hash: included.hash, reason });
-        }
-    }
-    Ok(())
-}
-
-fn registry_status(transport: &mut dyn Transport, id: B256) -> Result<(u8, u64), PublishError> {
-    let answer = transport.call(ModelRegistry::statusCall { modelId: id }.abi_encode().into())?;
-    let status = ModelRegistry::statusCall::abi_decode_returns_validate(&answer)
-        .map_err(|e| PublishError::Transport(format!("the registry's answer does not decode: {e}")))?;
-    Ok((status.status, status.activationBlock))
 }
 
 #[cfg(test)]
