@@ -134,12 +134,26 @@ pub(super) fn mish(c: &mut Call<'_>) -> Outputs {
     one(c.b.mul2(x, t)?)
 }
 
-pub(super) fn swish(c: &mut Call<'_>) -> Outputs {
-    let x = c.f32(0)?;
+fn swish_of(c: &mut Call<'_>, x: Val) -> Lowered<Val> {
     let alpha = c.attrs.float("alpha", 1.0)?;
     let scaled = if alpha == 1.0 { x } else { times(c, alpha, x)? };
     let s = c.b.unary(U::Sigmoid, scaled)?;
-    one(c.b.mul2(x, s)?)
+    c.b.mul2(x, s)
+}
+
+pub(super) fn swish(c: &mut Call<'_>) -> Outputs {
+    let x = c.f32(0)?;
+    one(swish_of(c, x)?)
+}
+
+/// Swish of the gate times the value.
+pub(super) fn swiglu(c: &mut Call<'_>) -> Outputs {
+    let (gate, value) = (c.f32(0)?, c.f32(1)?);
+    if c.b.shape(gate) != c.b.shape(value) {
+        return refuse!("gate and value of one shape are expected");
+    }
+    let gate = swish_of(c, gate)?;
+    one(c.b.mul2(gate, value)?)
 }
 
 pub(super) fn gelu(c: &mut Call<'_>) -> Outputs {

@@ -3,6 +3,7 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 mod call;
 mod cast;
 mod compare;

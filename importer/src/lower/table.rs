@@ -13,8 +13,7 @@
 //! many ones.
 
 use super::{
-    Lowering, activation, arithmetic, cast, compare, constant, contraction, index, layout, norm, pool, reduce, shape,
-    slice, softmax,
+    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, index, layout, norm, pool, reduce, shape, slice, softmax,
 };
 
 /// Operators that one lowering writes.
@@ -64,6 +63,7 @@ pub(super) const ONNX: &[Row] = &[
     row("Softsign", activation::softsign, "x / (1 + abs x)", ""),
     row("Mish", activation::mish, "x * tanh(softplus x)", ""),
     row("Swish", activation::swish, "x * sigmoid(alpha * x)", ""),
+    row("SwiGLU", activation::swiglu, "Swish of the gate, times the value", ""),
     row("Gelu", activation::gelu, "(0.5 * x) * (1 + erf(x * sqrt 1/2)); tanh form: (0.5 * x) * (1 + tanh(sqrt(2/pi) * (x + 0.044715 * ((x * x) * x))))", ""),
     row("Clip", activation::clip, "min(max(x, lo), hi)", ""),
     row("Identity", cast::identity, "nothing", ""),
@@ -73,6 +73,10 @@ pub(super) const ONNX: &[Row] = &[
     row("MatMul", contraction::matmul, "MatMul", "integers are refused"),
     row("Gemm", contraction::gemm, "Gemm; an absent C stays absent", "integers are refused"),
     row("Conv", contraction::conv, "Conv; `auto_pad` becomes pads", "the kernel's size is known; auto_pad with strides over a symbolic dimension is refused"),
+    row("Attention", attention::attention, "softmax(cap(A B^T) + mask) V with A = Q * sqrt(scale), B = K * sqrt(scale), cap(s) = softcap * tanh(s / softcap); a key that must not be seen (by a bool mask, causality, window, padding) has the score -inf; query heads that share a key head are rows of one MatMul", "softmax_precision float32 or float64 (computed in float32); heads and their sizes are known"),
+    row("RotaryEmbedding", attention::rotary_embedding, "a, b the halves (or even and odd elements): (cos * a) - (sin * b), (sin * a) + (cos * b)", "the size of the heads is known"),
+    row("LinearAttention", attention::linear_attention, "step by step with the state S: S = S * exp(decay); v = beta * (v - S^T k); S = S + (k v^T); the result is scale * (S^T q)", "1 to 64 steps, a known number"),
+    row("CausalConvWithState", attention::causal_conv_with_state, "Conv of the past state (or zeros) and the operand; then x * sigmoid(x)", "weights of known size"),
     row("MaxPool AveragePool", pool::pool, "MaxPool, AveragePool; `auto_pad` becomes pads", "as Conv; pads smaller than the window; no indices of the maxima"),
     row("GlobalAveragePool GlobalMaxPool", pool::global, "Reduce over the spatial axes", ""),
     row("BatchNormalization", norm::batch, "(((x - mean) / sqrt(var + eps)) * scale) + bias", "training mode is refused"),
