@@ -11,6 +11,7 @@
 mod build;
 pub mod card;
 mod error;
+mod exact;
 mod import;
 mod lower;
 pub mod operators;

@@ -1,7 +1,7 @@
 //! Joining, splitting, borders, and elements moved between axes.
 
 use lockstep_engine::ops::pad::{Pad, PadMode};
-use lockstep_engine::{Data, Dim};
+use lockstep_engine::Dim;
 
 use super::{Call, Outputs, one};
 use crate::error::{Lowered, Refusal, refuse};
@@ -230,68 +230,4 @@ pub(super) fn space_to_depth(c: &mut Call<'_>) -> Outputs {
     let y = c.b.reshape(x, &split)?;
     let y = c.b.transpose(y, &perm)?;
     one(c.b.reshape(y, &[s[0].clone(), scaled(&s[1], n * n)?, height, width])?)
-}
-
-/// Nearest neighbour by whole factors, where every element is simply repeated.
-pub(super) fn resize(c: &mut Call<'_>) -> Outputs {
-    const ONLY: &str = "only nearest-neighbour scaling by whole factors is supported";
-    let x = c.x(0)?;
-    let shape = c.b.shape(x);
-    let mode = c.attrs.string("mode", "nearest")?;
-    c.attrs.ignore(&["cubic_coeff_a", "exclude_outside", "extrapolation_value", "antialias"]);
-    let aligned = c.attrs.string("coordinate_transformation_mode", "half_pixel")?;
-    let rounding = c.attrs.string("nearest_mode", "round_prefer_floor")?;
-    let axes = c.attrs.ints("axes")?;
-    let stretched = c.attrs.string("keep_aspect_ratio_policy", "stretch")? == "stretch";
-    // Upsample, and Resize of operator set 10, take the element at floor(i / scale).
-    let asymmetric = c.op == "Upsample" || c.version < 11 || (aligned == "asymmetric" && rounding == "floor");
-    // With the pixel's centre, i of a whole factor falls to floor(i / scale), unless rounding is odd.
-    let centred = aligned == "half_pixel" && matches!(rounding.as_str(), "round_prefer_floor" | "round_prefer_ceil");
-    if mode != "nearest" || axes.is_some() || !stretched || !(asymmetric || centred) {
-        return refuse!("{ONLY}");
-    }
-    let at = match (c.op, c.version) {
-        ("Upsample", v) if v < 9 => None,
-        ("Upsample", _) | ("Resize", 10) => Some(1),
-        _ => Some(2),
-    };
-    let scales: Vec<f32> = match at {
-        None => c.attrs.floats("scales")?.unwrap_or_default().to_vec(),
-        Some(i) if c.has(i) => match &c.constant(i, "the scales")?.data {
-            Data::F32(v) => v.clone(),
-            _ => Vec::new(),
-        },
-        Some(_) => Vec::new(),
-    };
-    let mut factors = Vec::with_capacity(shape.len());
-    if scales.is_empty() && c.has(3) {
-        let sizes = c.elems(3, "the sizes")?;
-        for (d, s) in shape.iter().zip(&sizes) {
-            let f = s.to_dim().and_then(|s| s.div_exact(d)).and_then(|f| f.as_known());
-            factors.push(f.ok_or_else(|| Refusal::new(ONLY))?);
-        }
-    } else {
-        for s in &scales {
-            if s.fract() != 0.0 || !(1.0..=1024.0).contains(s) {
-                return refuse!("a scale of {s}: {ONLY}");
-            }
-            factors.push(*s as u64);
-        }
-    }
-    if factors.len() != shape.len() || factors.contains(&0) {
-        return refuse!("{} scales for a tensor of rank {}", factors.len(), shape.len());
-    }
-    let (mut split, mut wide, mut joined) = (Vec::new(), Vec::new(), Vec::new());
-    for (d, f) in shape.iter().zip(&factors) {
-        split.push(d.clone());
-        wide.push(d.clone());
-        if *f != 1 {
-            split.push(Dim::Known(1));
-            wide.push(Dim::Known(*f));
-        }
-        joined.push(scaled(d, *f)?);
-    }
-    let y = c.b.reshape(x, &split)?;
-    let y = c.b.expand(y, &wide)?;
-    one(c.b.reshape(y, &joined)?)
 }

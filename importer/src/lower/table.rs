@@ -13,7 +13,7 @@
 //! many ones.
 
 use super::{
-    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, index, layout, norm, pool, reduce, shape, slice, softmax,
+    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, conv_transpose, index, layout, norm, pool, recurrent, reduce, resize, shape, slice, softmax,
 };
 
 /// Operators that one lowering writes.
@@ -73,6 +73,8 @@ pub(super) const ONNX: &[Row] = &[
     row("MatMul", contraction::matmul, "MatMul", "integers are refused"),
     row("Gemm", contraction::gemm, "Gemm; an absent C stays absent", "integers are refused"),
     row("Conv", contraction::conv, "Conv; `auto_pad` becomes pads", "the kernel's size is known; auto_pad with strides over a symbolic dimension is refused"),
+    row("ConvTranspose", conv_transpose::conv_transpose, "strides s: one Conv whose filters are the s kernels of every s-th tap, interleaved by Reshape and Transpose, cut by Slice; then + bias", "the weights' size is known; output_shape with a symbolic dimension is refused"),
+    row("RNN GRU LSTM", recurrent::recurrent, "step by step; gates ((XW + HR) + Wb) + Rb (+ P * C), XW one MatMul for all steps; sequence lengths: Where", "1 to 128 steps, a known number"),
     row("Attention", attention::attention, "softmax(cap(A B^T) + mask) V with A = Q * sqrt(scale), B = K * sqrt(scale), cap(s) = softcap * tanh(s / softcap); a key that must not be seen (by a bool mask, causality, window, padding) has the score -inf; query heads that share a key head are rows of one MatMul", "softmax_precision float32 or float64 (computed in float32); heads and their sizes are known"),
     row("RotaryEmbedding", attention::rotary_embedding, "a, b the halves (or even and odd elements): (cos * a) - (sin * b), (sin * a) + (cos * b)", "the size of the heads is known"),
     row("LinearAttention", attention::linear_attention, "step by step with the state S: S = S * exp(decay); v = beta * (v - S^T k); S = S + (k v^T); the result is scale * (S^T q)", "1 to 64 steps, a known number"),
@@ -105,7 +107,7 @@ pub(super) const ONNX: &[Row] = &[
     row("Pad", layout::pad, "Pad; negative pads: a Slice", "constant pads and value"),
     row("DepthToSpace", layout::depth_to_space, "Reshape, Transpose, Reshape", ""),
     row("SpaceToDepth", layout::space_to_depth, "Reshape, Transpose, Reshape", "the image's size is known to be a multiple of the block's"),
-    row("Resize Upsample", layout::resize, "Reshape, Expand, Reshape", "nearest, whole factors, asymmetric, floor"),
+    row("Resize Upsample", resize::resize, "along each axis in turn: nearest: Gather; linear, cubic: MatMul with a constant matrix of weights (most of them 0), computed exactly and rounded once; a symbolic axis: Reshape, Expand, Reshape. Sizes by scales: floor of the f32 product", "a symbolic axis: nearest, repeated a whole number of times; a region of interest with scales is refused"),
     row("Slice", slice::slice, "Slice; the last k elements of a symbolic axis: Gather", "starts, ends and steps are constant or follow from shapes"),
     row("Gather", index::gather, "Gather", ""),
     row("OneHot", index::one_hot, "negative indices + depth; Equal with 0..depth; Where", "a constant depth of up to 65536"),
