@@ -64,8 +64,8 @@ const BITS: usize = 160;
 /// pi * 2^160, rounded down.
 const PI: &str = "3243f6a8885a308d313198a2e03707344a4093822";
 
-/// cos and sin of `turn` full turns, each rounded to the nearest f32. They are computed to 2^-150.
-pub(crate) fn cos_sin(turn: &Q) -> [f32; 2] {
+/// cos and sin of `turn` full turns, to 2^-150.
+pub(crate) fn cos_sin(turn: &Q) -> [Q; 2] {
     // Eighths of a turn, so that the series has an argument of at most pi / 4 and exact values stay exact.
     let eighths = (turn - turn.floor()) * int(8);
     let octant = floor(&eighths);
@@ -83,8 +83,7 @@ pub(crate) fn cos_sin(turn: &Q) -> [f32; 2] {
         6 => (s, -c),
         _ => (c, -s),
     };
-    let one = BigUint::one() << BITS;
-    [round(&c, &one), round(&s, &one)]
+    [c, s].map(|v| Q::new(v, BigInt::one() << BITS))
 }
 
 /// cos and sin of `part` * pi / 4 for 0 <= part <= 1, times 2^160.
@@ -129,15 +128,15 @@ mod tests {
     fn sines_and_cosines_of_turns() {
         for (k, n) in [(1, 12), (1, 7), (5, 16), (13, 100), (3, 8), (77, 78), (-1, 5), (9, 4), (1, 1 << 20)] {
             let angle = k as f64 / n as f64 * std::f64::consts::TAU;
-            let [c, s] = cos_sin(&ratio(k, n));
+            let [c, s] = cos_sin(&ratio(k, n)).map(|v| to_f32(&v));
             assert!((f64::from(c) - angle.cos()).abs() < 6e-8, "{k}/{n}");
             assert!((f64::from(s) - angle.sin()).abs() < 6e-8, "{k}/{n}");
         }
-        let quarter = |k| cos_sin(&ratio(k, 4)).map(f32::to_bits);
+        let quarter = |k| cos_sin(&ratio(k, 4)).map(|v| to_f32(&v).to_bits());
         assert_eq!(quarter(0), [1.0f32, 0.0].map(f32::to_bits));
         assert_eq!(quarter(1), [0.0f32, 1.0].map(f32::to_bits));
         assert_eq!(quarter(2), [-1.0f32, 0.0].map(f32::to_bits));
         assert_eq!(quarter(3), [0.0f32, -1.0].map(f32::to_bits));
-        assert_eq!(cos_sin(&ratio(1, 8)), [std::f32::consts::FRAC_1_SQRT_2; 2]);
+        assert_eq!(cos_sin(&ratio(1, 8)).map(|v| to_f32(&v)), [std::f32::consts::FRAC_1_SQRT_2; 2]);
     }
 }

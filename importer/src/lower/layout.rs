@@ -1,7 +1,7 @@
 //! Joining, splitting, borders, and elements moved between axes.
 
-use lockstep_engine::ops::pad::{Pad, PadMode};
 use lockstep_engine::Dim;
+use lockstep_engine::ops::pad::{Pad, PadMode};
 
 use super::{Call, Outputs, one};
 use crate::error::{Lowered, Refusal, refuse};

@@ -13,7 +13,8 @@
 //! many ones.
 
 use super::{
-    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, conv_transpose, index, layout, norm, pool, recurrent, reduce, resize, shape, slice, softmax,
+    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, conv_transpose, index, layout,
+    lp_pool, norm, pool, recurrent, reduce, resize, shape, signal, slice, softmax,
 };
 
 /// Operators that one lowering writes.
@@ -81,6 +82,8 @@ pub(super) const ONNX: &[Row] = &[
     row("CausalConvWithState", attention::causal_conv_with_state, "Conv of the past state (or zeros) and the operand; then x * sigmoid(x)", "weights of known size"),
     row("MaxPool AveragePool", pool::pool, "MaxPool, AveragePool; `auto_pad` becomes pads", "as Conv; pads smaller than the window; no indices of the maxima"),
     row("GlobalAveragePool GlobalMaxPool", pool::global, "Reduce over the spatial axes", ""),
+    row("LpPool", lp_pool::lp_pool, "(Conv of abs(x)^p with ones)^(1/p)", "ceil_mode is refused"),
+    row("GlobalLpPool", lp_pool::global_lp_pool, "(sum of abs(x)^p over the spatial axes)^(1/p)", ""),
     row("BatchNormalization", norm::batch, "(((x - mean) / sqrt(var + eps)) * scale) + bias", "training mode is refused"),
     row("InstanceNormalization", norm::instance, "d = x - mean; ((d / sqrt(mean(d * d) + eps)) * scale) + bias", ""),
     row("GroupNormalization", norm::group, "d = x - mean; ((d / sqrt(mean(d * d) + eps)) * scale) + bias", "the number of channels is known"),
@@ -116,5 +119,8 @@ pub(super) const ONNX: &[Row] = &[
     row("ConstantOfShape", constant::of_shape, "a constant; over symbols: Expand", "the shape is constant or follows from shapes"),
     row("Range", constant::range, "a constant; over symbols: sums of ones", "constant bounds, or up to a symbolic dimension"),
     row("EyeLike", constant::eye_like, "a constant", "a matrix of known size"),
+    row("DFT", signal::dft, "MatMul with a constant matrix of cosines and sines, each rounded once; inverse: divided by the length before rounding", "a known length of up to 16384"),
+    row("STFT", signal::stft, "Gather of the frames, times the window, MatMul as DFT", "a signal of known length; constant frame_step and frame_length"),
+    row("HannWindow HammingWindow BlackmanWindow", signal::window, "a constant, rounded once", "a constant size"),
     graphs("If", "the branch that a constant condition takes", "a condition computed from data is refused"),
 ];

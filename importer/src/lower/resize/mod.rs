@@ -128,10 +128,8 @@ fn tasks(c: &mut Call<'_>, shape: &[Dim], mode: &Mode, transform: Transform) -> 
     if sizes.len() != axes.len() {
         return refuse!("{} sizes for {} axes", sizes.len(), axes.len());
     }
-    let sizes: Vec<Dim> = sizes
-        .iter()
-        .map(|s| s.to_dim().ok_or_else(|| Refusal::new("a negative size")))
-        .collect::<Lowered<_>>()?;
+    let sizes: Vec<Dim> =
+        sizes.iter().map(|s| s.to_dim().ok_or_else(|| Refusal::new("a negative size"))).collect::<Lowered<_>>()?;
     let common = match policy.as_str() {
         "stretch" => None,
         "not_larger" | "not_smaller" => {
