@@ -246,7 +246,7 @@ fn short_time_transforms_take_frames() {
         want.push((0..4).map(|j| at(j) * angle(j).cos()).sum());
         want.push((0..4).map(|j| at(j) * angle(j).sin()).sum());
     }
-    near(&y.as_f32().unwrap().to_vec(), &want);
+    near(y.as_f32().unwrap(), &want);
 }
 
 #[test]

@@ -173,8 +173,8 @@ fn linear_attention_carries_its_state() {
         }
         let news: Vec<f64> =
             (0..d).map(|j| f64::from(b[t]) * (at(&v, j) - (0..d).map(|i| s[i][j] * at(&k, i)).sum::<f64>())).collect();
-        for i in 0..d {
-            (0..d).for_each(|j| s[i][j] += at(&k, i) * news[j]);
+        for (i, row) in s.iter_mut().enumerate() {
+            row.iter_mut().zip(&news).for_each(|(e, n)| *e += at(&k, i) * n);
         }
         want.extend((0..d).map(|j| 0.5 * (0..d).map(|i| s[i][j] * at(&q, i)).sum::<f64>()));
     }
@@ -316,7 +316,7 @@ fn directions_and_lengths_of_rnn() {
     let n = Network::new(1);
     let step = |t: usize, h: &[f64]| -> Vec<f64> { (0..HIDDEN).map(|i| n.sum(t, h, 0, i).max(0.0)).collect() };
     let reverse = [string("direction", "reverse"), strings("activations", &["Relu"])];
-    let mut m = n.model("RNN", &["n"], &reverse).input("n", 6, &[D::S("batch")]);
+    let m = n.model("RNN", &["n"], &reverse).input("n", 6, &[D::S("batch")]);
     let lengths = lockstep_engine::Tensor::new(vec![1], lockstep_engine::Data::I32(vec![2])).unwrap();
     let got = m.run(&[n.input(), lengths]);
     // Two steps of three, from the second to the first; the third shows zeros.
