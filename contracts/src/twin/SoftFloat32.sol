@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
 /// @title binary32 arithmetic of LS1 (spec section 1)
 /// @notice A value is its bit pattern in a uint256 below 2^32. Every operation rounds once, to nearest, ties to even;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
 import {Elementary32} from "./Elementary32.sol";
 import {SoftFloat32} from "./SoftFloat32.sol";

@@ -1,100 +1,134 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
+import {TwinNames} from "./TwinNames.sol";
+import {Node} from "./TwinProgram.sol";
 import {TwinValues, Value} from "./TwinValues.sol";
 
-/// @title Module: Concat and Gather: elements move and none changes (spec OP-8)
-/// @notice `ok` is false where the shapes do not go together.
+/// @title Module: Concat, Gather, Transpose, Slice, Expand and Pad: elements move and none changes (spec OP-8)
+/// @notice Shapes were planned: they go together, and results have elements.
 library TwinMovement {
-    /// @notice Joins tensors along an axis.
-    function concat(uint256 axis, Value[] memory xs) public pure returns (Value memory y, bool ok) {
-        Value memory first = xs[0];
-        uint256 rank = first.shape.length;
-        if (axis >= rank) return (y, false);
-        uint256[] memory shape = new uint256[](rank);
-        for (uint256 i; i < rank; ++i) {
-            shape[i] = first.shape[i];
-        }
-        for (uint256 k = 1; k < xs.length; ++k) {
-            if (xs[k].dtype != first.dtype || xs[k].shape.length != rank) return (y, false);
-            for (uint256 i; i < rank; ++i) {
-                if (i == axis) shape[i] += xs[k].shape[i];
-                else if (shape[i] != xs[k].shape[i]) return (y, false);
-            }
-        }
-        y = TwinValues.empty(first.dtype, shape);
-        if (y.data.length == 0) return (y, true);
+    /// @dev Stands for the border in a list of positions.
+    uint256 private constant BORDER = type(uint256).max;
+
+    // Words change between signed and unsigned at will here.
+    // forge-lint: disable-start(unsafe-typecast)
+
+    /// @notice The elements of tensors joined along an axis, which together are `n`.
+    function concat(uint256 axis, Value[] memory xs, uint256 n) public pure returns (uint256[] memory y) {
+        y = new uint256[](n);
         uint256 outer = 1;
         for (uint256 i; i < axis; ++i) {
-            outer *= shape[i];
+            outer *= xs[0].shape[i];
         }
         uint256 to;
         for (uint256 o; o < outer; ++o) {
             for (uint256 k; k < xs.length; ++k) {
-                uint256 n = xs[k].data.length / outer;
-                for (uint256 i; i < n; ++i) {
-                    y.data[to++] = xs[k].data[o * n + i];
+                uint256 part = xs[k].data.length / outer;
+                for (uint256 i; i < part; ++i) {
+                    y[to++] = xs[k].data[o * part + i];
                 }
             }
         }
-        ok = true;
     }
 
     /// @notice Picks along an axis; a negative index counts from the end. `inside` is false where an index is none.
-    function gather(uint256 axis, Value memory x, Value memory index)
+    function gather(uint256 axis, Value memory x, uint256[] memory index)
         public
         pure
-        returns (Value memory y, bool ok, bool inside)
+        returns (uint256[] memory y, bool inside)
     {
-        uint256 rank = x.shape.length;
-        if (axis >= rank || rank + index.shape.length > 9) return (y, false, false);
-        if (index.dtype != TwinValues.I32 && index.dtype != TwinValues.I64) return (y, false, false);
-        y = TwinValues.empty(x.dtype, _gathered(axis, x.shape, index.shape));
-        // Where there is no result no index can fail (spec OP-10).
-        if (y.data.length == 0) return (y, true, true);
-        uint256[] memory positions;
-        (positions, inside) = _positions(index.data, x.shape[axis]);
-        if (inside) _pick(axis, x, positions, y.data);
-        ok = true;
-    }
-
-    function _gathered(uint256 axis, uint256[] memory x, uint256[] memory index)
-        private
-        pure
-        returns (uint256[] memory shape)
-    {
-        shape = new uint256[](x.length - 1 + index.length);
-        for (uint256 i; i < shape.length; ++i) {
-            if (i < axis) shape[i] = x[i];
-            else if (i < axis + index.length) shape[i] = index[i - axis];
-            else shape[i] = x[i + 1 - index.length];
-        }
-    }
-
-    function _positions(uint256[] memory index, uint256 n) private pure returns (uint256[] memory p, bool inside) {
-        p = new uint256[](index.length);
-        for (uint256 k; k < p.length; ++k) {
+        uint256[] memory positions = new uint256[](index.length);
+        uint256 n = x.shape[axis];
+        for (uint256 k; k < positions.length; ++k) {
             unchecked {
-                p[k] = index[k] >> 255 == 1 ? index[k] + n : index[k];
+                positions[k] = index[k] >> 255 == 1 ? index[k] + n : index[k];
             }
-            if (p[k] >= n) return (p, false);
+            if (positions[k] >= n) return (y, false);
         }
         inside = true;
-    }
-
-    function _pick(uint256 axis, Value memory x, uint256[] memory positions, uint256[] memory to) private pure {
         uint256 inner = 1;
         for (uint256 i = axis + 1; i < x.shape.length; ++i) {
             inner *= x.shape[i];
         }
-        uint256 block_ = x.shape[axis] * inner;
+        uint256 stride = n * inner;
+        y = new uint256[](x.data.length / n * positions.length);
         uint256 place;
-        for (uint256 start; start < x.data.length; start += block_) {
+        for (uint256 start; start < x.data.length; start += stride) {
             for (uint256 k; k < positions.length; ++k) {
                 for (uint256 i; i < inner; ++i) {
-                    to[place++] = x.data[start + positions[k] * inner + i];
+                    y[place++] = x.data[start + positions[k] * inner + i];
                 }
             }
         }
     }
+
+    /// @notice Transpose, Slice and Expand of x to `shape`.
+    function move(Node memory node, Value memory x, uint256[] memory shape) public pure returns (uint256[] memory y) {
+        if (node.opcode == TwinNames.EXPAND) return TwinValues.expand(x, shape);
+        uint256[] memory own = TwinValues.strides(x.shape);
+        uint256[] memory step = new uint256[](own.length);
+        uint256 start;
+        unchecked {
+            // Steps may be negative: offsets wrap, and every sum lies inside.
+            for (uint256 i; i < own.length; ++i) {
+                if (node.opcode == TwinNames.TRANSPOSE) {
+                    step[i] = own[node.axes[i]];
+                } else {
+                    step[i] = own[i] * node.lists[1][i];
+                    start += own[i] * node.lists[0][i];
+                }
+            }
+            y = TwinValues.offsets(shape, step);
+            for (uint256 i; i < y.length; ++i) {
+                y[i] = x.data[start + y[i]];
+            }
+        }
+    }
+
+    /// @notice A border around x: mode 1 the value `fill`, 2 the nearest element, 3 the mirror image, 4 the tensor repeated.
+    function pad(Node memory node, Value memory x, uint256 fill, uint256[] memory shape)
+        public
+        pure
+        returns (uint256[] memory y)
+    {
+        uint256[] memory own = TwinValues.strides(x.shape);
+        y = new uint256[](TwinValues.count(shape));
+        uint256 n = 1;
+        unchecked {
+            // From the last axis, as TwinValues.offsets; first places, then elements.
+            for (uint256 axis = shape.length; axis > 0; --axis) {
+                uint256 filled = n;
+                uint256[] memory inner = new uint256[](filled);
+                for (uint256 i; i < filled; ++i) {
+                    inner[i] = y[i];
+                }
+                n = 0;
+                for (uint256 k; k < shape[axis - 1]; ++k) {
+                    uint256 p = _source(node.kind, x.shape[axis - 1], node.lists[0][axis - 1], k);
+                    for (uint256 i; i < filled; ++i) {
+                        bool none = p == BORDER || inner[i] == BORDER;
+                        y[n++] = none ? BORDER : inner[i] + p * own[axis - 1];
+                    }
+                }
+            }
+            for (uint256 i; i < y.length; ++i) {
+                y[i] = y[i] == BORDER ? fill : x.data[y[i]];
+            }
+        }
+    }
+
+    /// @dev The element of an axis of length `n` that stands at position `k` of the result.
+    function _source(uint256 mode, uint256 n, uint256 begin, uint256 k) private pure returns (uint256) {
+        unchecked {
+            bool before = k < begin;
+            if (!before && k - begin < n) return k - begin;
+            if (mode == 1) return BORDER;
+            if (mode == 2) return before ? 0 : n - 1;
+            if (mode == 3) return before ? begin - k : 2 * (n - 1) - (k - begin);
+            return before ? (n - (begin - k) % n) % n : (k - begin) % n;
+        }
+    }
+
+    // forge-lint: disable-end(unsafe-typecast)
 }

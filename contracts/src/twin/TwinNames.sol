@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
 /// @title Module: names of operators, as errors show them
 /// @notice The kind where a family has kinds, as in the engine.
@@ -11,12 +11,18 @@ library TwinNames {
     uint256 internal constant CAST = 5;
     uint256 internal constant MATMUL = 6;
     uint256 internal constant GEMM = 7;
+    uint256 internal constant CONV = 8;
+    uint256 internal constant POOL = 9;
     uint256 internal constant REDUCE = 10;
     uint256 internal constant ARG_REDUCE = 11;
     uint256 internal constant SOFTMAX = 12;
     uint256 internal constant RESHAPE = 13;
+    uint256 internal constant TRANSPOSE = 14;
     uint256 internal constant CONCAT = 15;
+    uint256 internal constant SLICE = 16;
     uint256 internal constant GATHER = 17;
+    uint256 internal constant EXPAND = 18;
+    uint256 internal constant PAD = 19;
     uint256 internal constant TREE_ENSEMBLE = 20;
 
     /// @notice The name of an operator; empty where there is none. `kind`: of a family with kinds; ArgReduce and Softmax
@@ -45,6 +51,7 @@ library TwinNames {
                 kind
             );
         }
+        if (opcode == POOL) return _pick(",MaxPool,AveragePool,", kind);
         if (opcode == ARG_REDUCE) return _pick("ArgMin,ArgMax,", kind);
         if (opcode == SOFTMAX) return _pick("Softmax,LogSoftmax,", kind);
         return _pick(

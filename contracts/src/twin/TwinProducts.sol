@@ -1,48 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
 import {Contraction} from "./Contraction.sol";
 import {SoftFloat32} from "./SoftFloat32.sol";
+import {Node} from "./TwinProgram.sol";
 import {InvalidWeights, TwinValues, Value} from "./TwinValues.sol";
+import {TwinWindows} from "./TwinWindows.sol";
 
-/// @title MatMul and Gemm (spec OP-2)
-/// @notice `ok` is false where the shapes have no product.
+/// @title MatMul, Gemm and Conv (spec OP-2, OP-3)
+/// @notice Shapes were planned: they go together, and results have elements.
 library TwinProducts {
     using SoftFloat32 for uint256;
 
-    /// @notice numpy.matmul.
-    function matMul(Value memory a, Value memory b) internal pure returns (Value memory y, bool ok) {
+    /// @notice numpy.matmul: the elements of the result of this shape.
+    function matMul(Value memory a, Value memory b, uint256[] memory shape) internal pure returns (uint256[] memory y) {
         (uint256 ra, uint256 rb) = (a.shape.length, b.shape.length);
-        if (a.dtype != TwinValues.F32 || b.dtype != TwinValues.F32 || ra == 0 || rb == 0) return (y, false);
-        if (a.shape[ra - 1] != b.shape[rb == 1 ? 0 : rb - 2]) return (y, false);
-        uint256[] memory aLead = _head(a.shape, ra < 2 ? 0 : ra - 2);
-        uint256[] memory bLead = _head(b.shape, rb < 2 ? 0 : rb - 2);
-        uint256[] memory lead;
-        (lead, ok) = TwinValues.broadcast(aLead, bLead);
-        uint256[] memory shape = new uint256[](lead.length + (ra == 1 ? 0 : 1) + (rb == 1 ? 0 : 1));
-        if (!ok || shape.length > 8) return (y, false);
-        for (uint256 i; i < lead.length; ++i) {
-            shape[i] = lead[i];
-        }
-        if (ra > 1) shape[lead.length] = a.shape[ra - 2];
-        if (rb > 1) shape[shape.length - 1] = b.shape[rb - 1];
-        y = TwinValues.empty(TwinValues.F32, shape);
-        if (y.data.length > 0) _batch(a, b, _starts(aLead, lead), _starts(bLead, lead), y.data);
-    }
-
-    /// @dev In which matrix of an operand each of the result's begins.
-    function _starts(uint256[] memory own, uint256[] memory lead) private pure returns (uint256[] memory) {
-        return TwinValues.offsets(lead, TwinValues.broadcastStrides(own, lead));
-    }
-
-    /// @dev The products of matrices aAt[i] and bAt[i]; a vector is a row on the left and a column on the right.
-    function _batch(Value memory a, Value memory b, uint256[] memory aAt, uint256[] memory bAt, uint256[] memory y)
-        private
-        pure
-    {
-        uint256 m = a.shape.length == 1 ? 1 : a.shape[a.shape.length - 2];
-        uint256 k = a.shape[a.shape.length - 1];
-        uint256 n = b.shape.length == 1 ? 1 : b.shape[b.shape.length - 1];
+        uint256 m = ra == 1 ? 1 : a.shape[ra - 2];
+        uint256 k = a.shape[ra - 1];
+        uint256 n = rb == 1 ? 1 : b.shape[rb - 1];
+        uint256[] memory lead = _head(shape, shape.length - (ra == 1 ? 0 : 1) - (rb == 1 ? 0 : 1));
+        uint256[] memory aAt = _starts(_head(a.shape, ra < 2 ? 0 : ra - 2), lead);
+        uint256[] memory bAt = _starts(_head(b.shape, rb < 2 ? 0 : rb - 2), lead);
+        y = new uint256[](TwinValues.count(shape));
         Contraction.Operands memory o = _decoded(a, b, a.data);
         (o.aRow, o.wDepth, o.wColumn) = (k, n, 1);
         for (uint256 i; i < aAt.length; ++i) {
@@ -51,50 +30,106 @@ library TwinProducts {
         }
     }
 
+    /// @dev In which matrix of an operand each of the result's begins.
+    function _starts(uint256[] memory own, uint256[] memory lead) private pure returns (uint256[] memory) {
+        return TwinValues.offsets(lead, TwinValues.broadcastStrides(own, lead));
+    }
+
     /// @notice (alpha * S1) + (beta * C); attributes alpha, beta, whether A and B are transposed. Where `hasC` is false
     /// the result is alpha * S1.
-    function gemm(uint256[] memory attributes, Value memory a, Value memory b, Value memory c, bool hasC)
-        internal
-        pure
-        returns (Value memory y, bool ok)
-    {
-        if (a.dtype != TwinValues.F32 || b.dtype != TwinValues.F32) return (y, false);
-        if (a.shape.length != 2 || b.shape.length != 2) return (y, false);
+    function gemm(
+        uint256[] memory attributes,
+        Value memory a,
+        Value memory b,
+        Value memory c,
+        bool hasC,
+        uint256[] memory shape
+    ) internal pure returns (uint256[] memory y) {
         (uint256 ta, uint256 tb) = (attributes[2], attributes[3]);
-        uint256[] memory shape = new uint256[](2);
-        (shape[0], shape[1]) = (a.shape[ta], b.shape[1 - tb]);
-        if (a.shape[1 - ta] != b.shape[tb] || (hasC && !_isAddend(c, shape))) return (y, false);
-        y = TwinValues.empty(TwinValues.F32, shape);
+        y = new uint256[](TwinValues.count(shape));
         Contraction.Operands memory o = _decoded(a, b, ta == 1 ? _transposed(a) : a.data);
         o.aRow = b.shape[tb];
         (o.wDepth, o.wColumn) = tb == 1 ? (uint256(1), o.aRow) : (shape[1], uint256(1));
-        Contraction.product(o, shape[0], o.aRow, shape[1], y.data, 0);
-        for (uint256 i; i < y.data.length; ++i) {
-            y.data[i] = attributes[0].mul(y.data[i]);
-        }
-        if (!hasC) return (y, true);
-        for (uint256 i; i < c.data.length; ++i) {
-            if (c.data[i] & 0x7fffffff >= SoftFloat32.INF) _notConstant(c);
-        }
-        _addScaled(y.data, attributes[1], TwinValues.expand(c, shape));
-        ok = true;
-    }
-
-    function _addScaled(uint256[] memory y, uint256 beta, uint256[] memory c) private pure {
+        Contraction.product(o, shape[0], o.aRow, shape[1], y, 0);
         for (uint256 i; i < y.length; ++i) {
-            y[i] = y[i].add(beta.mul(c[i]));
+            y[i] = attributes[0].mul(y[i]);
+        }
+        if (!hasC) return y;
+        _finite(c);
+        uint256[] memory addend = TwinValues.expand(c, shape);
+        for (uint256 i; i < y.length; ++i) {
+            y[i] = y[i].add(attributes[1].mul(addend[i]));
         }
     }
 
-    /// @dev C's axes, from the last, are 1 or the product's.
-    function _isAddend(Value memory c, uint256[] memory shape) private pure returns (bool) {
-        uint256 rank = c.shape.length;
-        if (c.dtype != TwinValues.F32 || rank > 2) return false;
-        for (uint256 i; i < rank; ++i) {
-            uint256 have = c.shape[rank - 1 - i];
-            if (have != 1 && have != shape[1 - i]) return false;
+    /// @notice S1 over (channel of the group, kernel position), taps on the border multiplied as +0; then + bias.
+    /// @dev For each image and group the product of the weight's rows and the unfolded input's columns.
+    function conv(
+        Node memory node,
+        Value memory x,
+        Value memory w,
+        Value memory bias,
+        bool hasBias,
+        uint256[] memory shape
+    ) internal pure returns (uint256[] memory y) {
+        Unfolding memory u = _unfolding(node, x, w, shape);
+        y = new uint256[](TwinValues.count(shape));
+        for (uint256 i; i < x.shape[0] * u.groups; ++i) {
+            _image(u, i, y);
         }
-        return true;
+        if (!hasBias) return y;
+        _finite(bias);
+        for (uint256 i; i < y.length; ++i) {
+            y[i] = y[i].add(bias.data[i / u.positions % w.shape[0]]);
+        }
+    }
+
+    /// @dev A convolution as products: operands, of which w is replaced for each image and group by an unfolded matrix of
+    /// the input; the input as it is and as integers.
+    struct Unfolding {
+        Contraction.Operands o;
+        uint256[] bits;
+        uint256[] integers;
+        uint256[] place;
+        uint256 groups;
+        uint256 filters;
+        uint256 channels;
+        uint256 positions;
+        uint256 size;
+        uint256 k;
+        bool general;
+    }
+
+    function _unfolding(Node memory node, Value memory x, Value memory w, uint256[] memory shape)
+        private
+        pure
+        returns (Unfolding memory u)
+    {
+        TwinWindows.Axes memory a = TwinWindows.axes(x.shape, shape, w.shape, 2, node.lists, 0);
+        uint256[] memory counted;
+        (u.place, counted) = TwinWindows.places(a);
+        u.groups = node.attributes[0];
+        u.filters = w.shape[0] / u.groups;
+        (u.channels, u.positions) = (w.shape[1], counted.length);
+        u.size = a.input[0] * a.input[1] * a.input[2];
+        u.k = w.data.length / w.shape[0];
+        u.o = _decoded(w, x, w.data);
+        (u.o.aRow, u.o.wDepth, u.o.wColumn) = (u.k, 1, u.k);
+        (u.bits, u.integers) = (u.o.w, u.o.wDecoded);
+        // Values without an integer stand at other places in each unfolded matrix: with one in the input all are general.
+        u.o.decoded = u.o.decoded && u.o.wOutside.length == 0;
+        u.general = !u.o.decoded || u.o.aOutside.length > 0;
+    }
+
+    /// @dev The product for one image and group.
+    function _image(Unfolding memory u, uint256 i, uint256[] memory y) private pure {
+        uint256 start = i * u.channels * u.size;
+        uint256 taps = u.place.length / u.positions;
+        Contraction.Operands memory o = u.o;
+        if (o.decoded) o.wDecoded = TwinWindows.unfold(u.integers, start, u.channels, u.size, u.place, taps);
+        if (u.general) o.w = TwinWindows.unfold(u.bits, start, u.channels, u.size, u.place, taps);
+        o.aStart = (i % u.groups) * u.filters * u.k;
+        Contraction.product(o, u.filters, u.k, u.positions, y, i * u.filters * u.positions);
     }
 
     /// @dev Both operands as they are and as integers; `rows` are a's values with its rows
@@ -116,6 +151,12 @@ library TwinProducts {
             (o.wOutside, good) = Contraction.outside(w.data, o.wDecoded);
             if (!good) _notConstant(w);
             o.decoded = o.decoded && good;
+        }
+    }
+
+    function _finite(Value memory v) private pure {
+        for (uint256 i; i < v.data.length; ++i) {
+            if (v.data[i] & 0x7fffffff >= SoftFloat32.INF) _notConstant(v);
         }
     }
 

@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
 import {IInference} from "../IInference.sol";
 import {SoftFloat32} from "./SoftFloat32.sol";
+import {NO_VALUE} from "./TwinProgram.sol";
 
 /// @title Reads the items of a graph section (spec MOD-1 to MOD-3)
 /// @notice Little-endian, nothing optional, one encoding: what is not canonical reverts InvalidGraph.
 library TwinReader {
     uint256 private constant MAX_NAME = 256;
-    uint256 private constant MAX_RANK = 8;
+
+    /// @dev Stands for a floor division in the key of a term: after every symbol.
+    uint256 private constant FLOOR = 0xffffff;
 
     /// @notice A graph section, the position of the next byte, and what the symbols stand for in this call.
     struct Reader {
         bytes data;
         uint256 position;
         uint256[] symbols;
+    }
+
+    /// @dev A polynomial or one of its terms: its value where it has one, how many atoms there are, whether it depends on
+    /// symbols, whether it has a floor division.
+    struct Sum {
+        int256 value;
+        bool ok;
+        uint256 atoms;
+        bool symbolic;
+        bool divides;
     }
 
     /// @notice Reverts InvalidGraph.
@@ -74,11 +87,20 @@ library TwinReader {
         if (v > 9 || (0x2ce >> v) & 1 == 0) fail("a data type is 1, 2, 3, 6, 7 or 9");
     }
 
-    /// @notice Bytes, each one an axis.
-    function axes(Reader memory r) internal pure returns (uint256[] memory v) {
+    /// @notice A list of bytes.
+    function bytesOf(Reader memory r) internal pure returns (uint256[] memory) {
+        return integers(r, 1, false);
+    }
+
+    /// @notice A list of integers of `n` bytes, the signed ones in two's complement of 256 bits.
+    function integers(Reader memory r, uint256 n, bool signed) internal pure returns (uint256[] memory v) {
         v = new uint256[](uintOf(r, 1));
         for (uint256 i; i < v.length; ++i) {
-            v[i] = uintOf(r, 1);
+            uint256 bits = uintOf(r, n);
+            assembly ("memory-safe") {
+                if signed { bits := signextend(sub(n, 1), bits) }
+                mstore(add(add(v, 32), shl(5, i)), bits)
+            }
         }
     }
 
@@ -136,62 +158,86 @@ library TwinReader {
         }
     }
 
-    /// @notice A shape, its symbols replaced by their values in this call.
-    function shape(Reader memory r) internal pure returns (uint256[] memory v) {
-        uint256 rank = uintOf(r, 1);
-        if (rank > MAX_RANK) fail("a rank is above 8");
-        v = new uint256[](rank);
-        for (uint256 i; i < rank; ++i) {
-            v[i] = dimension(r);
+    /// @notice A list of dimensions, their symbols replaced by their values in this call; NO_VALUE where one has none.
+    function dimensions(Reader memory r) internal pure returns (uint256[] memory v) {
+        v = new uint256[](uintOf(r, 1));
+        for (uint256 i; i < v.length; ++i) {
+            uint256 kind = uintOf(r, 1);
+            if (kind == 0) {
+                v[i] = uintOf(r, 8);
+                continue;
+            }
+            if (kind != 1) fail("a dimension is a number (0) or a polynomial (1)");
+            Sum memory sum;
+            _polynomial(r, sum, 0);
+            if (!sum.symbolic || sum.atoms > 64) fail("a dimension is written in its simplest form");
+            // forge-lint: disable-next-line(unsafe-typecast)
+            v[i] = sum.ok && sum.value >= 0 ? uint256(sum.value) : NO_VALUE;
         }
     }
 
-    /// @notice A dimension: a number, or the value of a polynomial.
-    function dimension(Reader memory r) internal pure returns (uint256) {
-        uint256 kind = uintOf(r, 1);
-        if (kind == 0) return uintOf(r, 8);
-        if (kind != 1) fail("a dimension is a number (0) or a polynomial (1)");
-        int256 value = _polynomial(r);
-        if (value < 0 || value > type(int64).max) fail("a dimension has no value in this call");
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return uint256(value);
+    /// @dev Terms ascend, and so do the atoms of each, symbols before floor divisions; a constant alone is written as a
+    /// number. Every step fits i64, as in the engine, or the polynomial has no value. Of floor divisions among themselves
+    /// the order is not checked: that takes comparing polynomials, and an active graph passed the precompile's decoder.
+    function _polynomial(Reader memory r, Sum memory sum, uint256 depth) private pure {
+        uint256 terms = uintOf(r, 1);
+        if (terms > 16 || depth > 4) fail("a dimension is too complex");
+        uint256 last;
+        (sum.value, sum.ok) = (0, true);
+        for (uint256 t; t < terms; ++t) {
+            Sum memory term;
+            uint256 key = _term(r, term, depth);
+            if (t > 0 && key <= last && (!term.divides || key < last)) fail("terms and atoms ascend");
+            last = key;
+            sum.atoms += term.atoms;
+            if (key > 0) sum.symbolic = true;
+            sum.value += term.value;
+            sum.ok = sum.ok && term.ok && _fits(sum.value);
+            if (!sum.ok) sum.value = 0;
+        }
     }
 
-    /// @dev Terms and the atoms of each ascend; a constant alone is written as a number. Every step fits i64, as in the
-    /// engine, or the dimension has no value.
-    function _polynomial(Reader memory r) private pure returns (int256 sum) {
-        uint256 terms = uintOf(r, 1);
-        if (terms > 16) fail("a dimension is too complex");
-        uint256 last;
-        uint256 atoms;
-        for (uint256 t; t < terms; ++t) {
-            int256 product = i64(r);
-            uint256 n = uintOf(r, 1);
-            if (n > 8 || product == 0) fail("a term has a non-zero coefficient and a degree of at most 8");
-            uint256 key;
-            uint256 before;
-            for (uint256 i; i < n; ++i) {
-                uint256 kind = uintOf(r, 1);
-                if (kind == 1) revert IInference.TwinCannotRun("a dimension with a floor division");
-                if (kind != 0) fail("an atom is a symbol (0) or a floor division (1)");
+    /// @dev A term. Its key is a byte triple for each atom, so that keys ascend as terms do; it does not tell floor
+    /// divisions apart.
+    function _term(Reader memory r, Sum memory term, uint256 depth) private pure returns (uint256 key) {
+        (term.value, term.ok) = (i64(r), true);
+        uint256 n = uintOf(r, 1);
+        if (n > 8 || term.value == 0) fail("a term has a non-zero coefficient and a degree of at most 8");
+        term.atoms = n;
+        uint256 before;
+        for (uint256 i; i < n; ++i) {
+            uint256 kind = uintOf(r, 1);
+            uint256 atom = FLOOR;
+            if (kind == 0) {
                 uint256 symbol = uintOf(r, 2);
                 if (symbol >= r.symbols.length) fail("a dimension mentions a symbol that the graph does not have");
-                if (symbol + 1 < before) fail("terms and atoms ascend");
-                before = symbol + 1;
-                key |= before << (24 * (7 - i));
+                atom = symbol + 1;
                 // forge-lint: disable-next-line(unsafe-typecast)
-                product = _i64(product * int256(r.symbols[symbol]));
+                _multiply(term, int256(r.symbols[symbol]));
+            } else {
+                if (kind != 1) fail("an atom is a symbol (0) or a floor division (1)");
+                uint256 divisor = uintOf(r, 8);
+                if (divisor < 2) fail("a divisor is at least 2");
+                term.divides = true;
+                Sum memory numerator;
+                _polynomial(r, numerator, depth + 1);
+                term.atoms += numerator.atoms;
+                term.ok = term.ok && numerator.ok && numerator.value >= 0 && divisor >> 63 == 0;
+                // forge-lint: disable-next-line(unsafe-typecast)
+                if (term.ok) _multiply(term, numerator.value / int256(divisor));
             }
-            if (t > 0 && key <= last) fail("terms and atoms ascend");
-            last = key;
-            atoms += n;
-            sum = _i64(sum + product);
+            if (atom < before) fail("terms and atoms ascend");
+            before = atom;
+            key |= atom << (24 * (7 - i));
         }
-        if (last == 0 || atoms > 64) fail("a dimension is written in its simplest form");
     }
 
-    function _i64(int256 v) private pure returns (int256) {
-        if (v < type(int64).min || v > type(int64).max) fail("a dimension has no value in this call");
-        return v;
+    function _multiply(Sum memory term, int256 factor) private pure {
+        term.ok = term.ok && _fits(factor) && _fits(term.value * factor);
+        term.value = term.ok ? term.value * factor : int256(1);
+    }
+
+    function _fits(int256 v) private pure returns (bool) {
+        return v >= type(int64).min && v <= type(int64).max;
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
 import {Elementary32} from "./Elementary32.sol";
 import {SoftFloat32} from "./SoftFloat32.sol";
@@ -39,7 +39,7 @@ library TwinReductions {
         pure
         returns (Value memory y)
     {
-        y = TwinValues.empty(x.dtype, _shape(axes, keep, x.shape));
+        y = TwinValues.empty(x.dtype, reducedShape(axes, keep, x.shape));
         if (y.data.length == 0) return y;
         uint256[] memory starts = _offsets(axes, false, x.shape);
         uint256[] memory inside = _offsets(axes, true, x.shape);
@@ -52,8 +52,9 @@ library TwinReductions {
         }
     }
 
-    function _shape(uint256[] memory axes, bool keep, uint256[] memory from)
-        private
+    /// @notice The shape that remains.
+    function reducedShape(uint256[] memory axes, bool keep, uint256[] memory from)
+        internal
         pure
         returns (uint256[] memory to)
     {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.31;
+pragma solidity ^0.8.20;
 
 import {IInference} from "../IInference.sol";
 import {SoftFloat32} from "./SoftFloat32.sol";
@@ -55,11 +55,13 @@ library TwinValues {
     /// @notice Number of elements; reverts where it reaches 2^62.
     function count(uint256[] memory shape) internal pure returns (uint256 n) {
         n = 1;
+        bool large;
         for (uint256 i; i < shape.length; ++i) {
-            if (shape[i] >> 62 != 0) revert IInference.InvalidGraph("too many elements");
-            n *= shape[i];
-            if (n >> 62 != 0) revert IInference.InvalidGraph("too many elements");
+            if (shape[i] == 0) return 0;
+            if (shape[i] >> 62 != 0 || n >> 62 != 0) large = true;
+            else n *= shape[i];
         }
+        if (large || n >> 62 != 0) revert IInference.TwinCannotRun("a tensor of 2^62 elements or more");
     }
 
     /// @notice A value of this shape without elements yet.

@@ -2,13 +2,16 @@
 pragma solidity ^0.8.31;
 
 import {IInference, Tensor} from "lockstep/IInference.sol";
+import {TwinCall} from "lockstep/twin/TwinCall.sol";
 import {TwinGraph} from "lockstep/twin/TwinGraph.sol";
+import {Program} from "lockstep/twin/TwinProgram.sol";
 import {TwinVectors} from "./Vectors.sol";
 
 /// @notice Graphs with one byte changed: what the engine's decoder refuses, the twin's refuses too.
 contract TwinDecodingTest is TwinVectors {
     function decode(bytes memory graph, Tensor[] memory x) external pure {
-        TwinGraph.decode(graph, x);
+        Program memory p = TwinGraph.decode(graph, TwinCall.request(x));
+        TwinCall.readTensors(p, x);
     }
 
     function check(string memory name, uint256 inputs) private view {

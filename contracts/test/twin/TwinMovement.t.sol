@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.31;
 
+import {IInference} from "lockstep/IInference.sol";
 import {TwinMovement} from "lockstep/twin/TwinMovement.sol";
 import {TwinValues, Value} from "lockstep/twin/TwinValues.sol";
 import {Test} from "../utils/Test.sol";
@@ -12,19 +13,27 @@ contract TwinMovementTest is Test {
         v = TwinValues.empty(dtype, shape);
     }
 
-    function test_gatherFailsOnlyWhereThereIsAResult() public pure {
+    function test_gatherFailsForAnIndexOutside() public pure {
         Value memory index = value(TwinValues.I64, 1, 1);
         index.data[0] = 3;
-        (Value memory y, bool ok, bool inside) = TwinMovement.gather(0, value(1, 3, 0), index);
-        assert(ok && inside && y.data.length == 0 && y.shape.length == 3 && y.shape[2] == 0);
-        (, ok, inside) = TwinMovement.gather(0, value(1, 3, 1), index);
-        assert(ok && !inside);
+        (, bool inside) = TwinMovement.gather(0, value(1, 3, 1), index.data);
+        assert(!inside);
+        index.data[0] = uint256(int256(-3));
+        (, inside) = TwinMovement.gather(0, value(1, 3, 1), index.data);
+        assert(inside);
     }
 
-    function test_hugeEmptyTensorsCostNothing() public pure {
-        Value[] memory xs = new Value[](2);
-        (xs[0], xs[1]) = (value(1, 1 << 32, 0), value(1, 1 << 32, 0));
-        (Value memory y, bool ok) = TwinMovement.concat(1, xs);
-        assert(ok && y.shape[0] == 1 << 32 && y.shape[1] == 0);
+    function count(uint256 a, uint256 b) external pure returns (uint256) {
+        uint256[] memory shape = new uint256[](2);
+        (shape[0], shape[1]) = (a, b);
+        return TwinValues.count(shape);
+    }
+
+    function test_hugeEmptyTensorsCostNothing() public {
+        assert(this.count(1 << 63, 0) == 0 && this.count(0, 1 << 63) == 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(IInference.TwinCannotRun.selector, "a tensor of 2^62 elements or more")
+        );
+        this.count(1 << 31, 1 << 31);
     }
 }
