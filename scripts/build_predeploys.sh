@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds what is generated from the contracts and committed:
-#   contracts/predeploys.json               runtime code that genesis places at 0x…0A11 (marker) and 0x…0A12 (registry);
-#                                           the node includes this file, so its bytes are part of the protocol
+#   contracts/predeploys.json               runtime code of the registry, which genesis places at 0x…0A12; the node includes
+#                                           this file, so its bytes are part of the protocol
+#   contracts/twin.json, TwinCode.sol       the twin, by scripts/build_twin.sh
 #   contracts/registry-layout.json          the registry's storage layout as the compiler has it; a test compares it with
 #                                           docs/spec.md, section 8
 #   contracts/src/test-kit/ShimCode.sol     the test kit's shim, compiled from KitShim.sol
@@ -25,7 +26,7 @@ const fs = require("fs");
 const { execFileSync } = require("child_process");
 
 const check = process.argv[2] === "--check";
-const names = ["IInference", "IModelRegistry", "ModelRegistry", "TwinMarker"];
+const names = ["IInference", "IModelRegistry", "ModelRegistry"];
 const settings = {
   optimizer: { enabled: true, runs: 1000 },
   evmVersion: "osaka",
@@ -65,7 +66,6 @@ const code = (name) => {
 };
 const predeploys = {
   registry: { address: "0x0000000000000000000000000000000000000A12", code: code("ModelRegistry") },
-  twinMarker: { address: "0x0000000000000000000000000000000000000A11", code: code("TwinMarker") },
   solc: { version, settings },
 };
 write("contracts/predeploys.json", `${JSON.stringify(predeploys, null, 2)}\n`);
@@ -96,3 +96,5 @@ bytes constant SHIM_CODE = ${hex.join("\n    ")};
 `
 );
 JS
+
+scripts/build_twin.sh "$@"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.20;
 
+import {leadingZeros} from "./LeadingZeros.sol";
 import {SoftFloat32} from "./SoftFloat32.sol";
 
 /// @title S1: sums of products in the one order of LS1 (spec NUM-9)
@@ -178,38 +179,62 @@ library Contraction {
     /// gives its place; to add half of h, less one where that bit is even, and to clear what is below rounds to nearest,
     /// ties to even, for both signs of two's complement.
     function _block(uint256 a, uint256 w, uint256 step, uint256 length) private pure returns (int256 acc) {
-        assembly ("memory-safe") {
-            let end := add(a, shl(5, length))
-            for { let whole := add(a, shl(5, and(length, not(3)))) } lt(a, whole) { a := add(a, 128) } {
-                acc := add(acc, mul(mload(a), mload(w)))
-                let z := clz(or(xor(acc, sar(255, acc)), 0x1000000))
-                let h := shr(z, shl(232, 1))
-                acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
-                w := add(w, step)
-
-                acc := add(acc, mul(mload(add(a, 32)), mload(w)))
-                z := clz(or(xor(acc, sar(255, acc)), 0x1000000))
-                h := shr(z, shl(232, 1))
-                acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
-                w := add(w, step)
-
-                acc := add(acc, mul(mload(add(a, 64)), mload(w)))
-                z := clz(or(xor(acc, sar(255, acc)), 0x1000000))
-                h := shr(z, shl(232, 1))
-                acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
-                w := add(w, step)
-
-                acc := add(acc, mul(mload(add(a, 96)), mload(w)))
-                z := clz(or(xor(acc, sar(255, acc)), 0x1000000))
-                h := shr(z, shl(232, 1))
-                acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
-                w := add(w, step)
+        unchecked {
+            uint256 z;
+            uint256 end = a + (length << 5);
+            for (uint256 whole = a + ((length & ~uint256(3)) << 5); a < whole; a += 128) {
+                assembly ("memory-safe") {
+                    acc := add(acc, mul(mload(a), mload(w)))
+                    z := or(xor(acc, sar(255, acc)), 0x1000000)
+                }
+                z = leadingZeros(z);
+                assembly ("memory-safe") {
+                    let h := shr(z, shl(232, 1))
+                    acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
+                    w := add(w, step)
+                }
+                assembly ("memory-safe") {
+                    acc := add(acc, mul(mload(add(a, 32)), mload(w)))
+                    z := or(xor(acc, sar(255, acc)), 0x1000000)
+                }
+                z = leadingZeros(z);
+                assembly ("memory-safe") {
+                    let h := shr(z, shl(232, 1))
+                    acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
+                    w := add(w, step)
+                }
+                assembly ("memory-safe") {
+                    acc := add(acc, mul(mload(add(a, 64)), mload(w)))
+                    z := or(xor(acc, sar(255, acc)), 0x1000000)
+                }
+                z = leadingZeros(z);
+                assembly ("memory-safe") {
+                    let h := shr(z, shl(232, 1))
+                    acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
+                    w := add(w, step)
+                }
+                assembly ("memory-safe") {
+                    acc := add(acc, mul(mload(add(a, 96)), mload(w)))
+                    z := or(xor(acc, sar(255, acc)), 0x1000000)
+                }
+                z = leadingZeros(z);
+                assembly ("memory-safe") {
+                    let h := shr(z, shl(232, 1))
+                    acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
+                    w := add(w, step)
+                }
             }
-            for {} lt(a, end) { a := add(a, 32) } {
-                acc := add(acc, mul(mload(a), mload(w)))
-                let h := shr(clz(or(xor(acc, sar(255, acc)), 0x1000000)), shl(232, 1))
-                acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
-                w := add(w, step)
+            for (; a < end; a += 32) {
+                assembly ("memory-safe") {
+                    acc := add(acc, mul(mload(a), mload(w)))
+                    z := or(xor(acc, sar(255, acc)), 0x1000000)
+                }
+                z = leadingZeros(z);
+                assembly ("memory-safe") {
+                    let h := shr(z, shl(232, 1))
+                    acc := and(sub(add(acc, shr(1, h)), iszero(and(acc, h))), sub(0, h))
+                    w := add(w, step)
+                }
             }
         }
     }

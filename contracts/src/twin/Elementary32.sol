@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.20;
 
+import {leadingZeros} from "./LeadingZeros.sol";
 import {SoftFloat32} from "./SoftFloat32.sol";
 
 /// @title Elementary functions of LS1, correctly rounded (spec NUM-7)
@@ -179,9 +180,10 @@ library Elementary32 {
 
     /// @dev ln(n * 2^e) with 126 fractional bits; n is not 0 and below 2^127.
     function _log(uint256 n, int256 e) private pure returns (int256 v) {
+        uint256 zeros = leadingZeros(n);
         assembly ("memory-safe") {
             // n * 2^e = m * 2^k with m between sqrt(1/2) and sqrt(2).
-            let shift := sub(clz(n), 129)
+            let shift := sub(zeros, 129)
             let m := shl(shift, n)
             // ln m = 2 artanh z, z = (m - 1) / (m + 1); where m exceeds sqrt(2) it is halved: (m - 2) / (m + 2).
             let up := gt(m, SQRT2)

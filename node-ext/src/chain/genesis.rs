@@ -26,6 +26,7 @@ pub const DEV_CHAIN_ID: u64 = 1212;
 pub const DEV_GAS_LIMIT: u64 = 60_000_000;
 
 const PREDEPLOYS: &str = include_str!("../../../contracts/predeploys.json");
+const TWIN: &str = include_str!("../../../contracts/twin.json");
 
 /// Why a genesis is refused.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +78,7 @@ pub enum GenesisError {
     #[error(transparent)]
     Lockstep(#[from] lockstep_precompile::ConfigError),
     /// This binary was built wrong.
-    #[error("contracts/predeploys.json is not the precompile crate's ({0}); build again from a clean tree")]
+    #[error("contracts/predeploys.json or twin.json is not the precompile crate's ({0}); build again from a clean tree")]
     Build(String),
     /// A predeploy is not the one this binary knows.
     #[error(
@@ -85,7 +86,7 @@ pub enum GenesisError {
     )]
     Predeploy {
         /// Its name.
-        name: &'static str,
+        name: String,
         /// Its address.
         address: Address,
         /// Hash of the code found.
@@ -103,34 +104,49 @@ pub enum GenesisError {
     Storage(#[from] StorageError),
 }
 
-/// The code that genesis places at the two addresses of the protocol.
-#[derive(Debug, Clone)]
+/// The code that genesis places at the addresses of the protocol.
+#[derive(Debug, Clone, serde::Deserialize)]
 pub struct Predeploys {
     /// `ModelRegistry`.
-    pub registry: Bytes,
-    /// The code under the precompile.
-    pub marker: Bytes,
+    pub registry: Predeploy,
+    /// The twin: under the precompile its dispatcher, then the modules that this calls (docs/spec.md, section 11).
+    #[serde(skip)]
+    pub twin: Vec<Predeploy>,
+}
+
+/// One contract of genesis.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Predeploy {
+    /// Name of the contract.
+    #[serde(default)]
+    pub name: String,
+    /// Where it lies.
+    pub address: Address,
+    /// Its runtime code.
+    pub code: Bytes,
 }
 
 impl Predeploys {
     /// The build this binary knows.
     pub fn known() -> Result<Self, GenesisError> {
         #[derive(serde::Deserialize)]
-        struct One {
-            address: Address,
-            code: Bytes,
+        struct Twin {
+            modules: Vec<Predeploy>,
         }
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Two {
-            registry: One,
-            twin_marker: One,
-        }
-        let file: Two = serde_json::from_str(PREDEPLOYS).map_err(|e| GenesisError::Build(e.to_string()))?;
-        if file.registry.address != REGISTRY_ADDRESS || file.twin_marker.address != PRECOMPILE_ADDRESS {
+        let unreadable = |e: serde_json::Error| GenesisError::Build(e.to_string());
+        let mut known: Self = serde_json::from_str(PREDEPLOYS).map_err(unreadable)?;
+        known.registry.name = "registry".to_owned();
+        known.twin = serde_json::from_str::<Twin>(TWIN).map_err(unreadable)?.modules;
+        let dispatcher = known.twin.first().map(|m| m.address);
+        if known.registry.address != REGISTRY_ADDRESS || dispatcher != Some(PRECOMPILE_ADDRESS) {
             return Err(GenesisError::Build("other addresses".into()));
         }
-        Ok(Self { registry: file.registry.code, marker: file.twin_marker.code })
+        Ok(known)
+    }
+
+    /// All of them.
+    fn all(&self) -> impl Iterator<Item = &Predeploy> {
+        std::iter::once(&self.registry).chain(&self.twin)
     }
 }
 
@@ -200,23 +216,16 @@ pub fn plain_dev_genesis() -> Genesis {
     }
 }
 
-/// Puts the registry and the marker into `alloc`, with the caps of `config.lockstep`.
+/// Puts the registry, with the caps of `config.lockstep`, and the twin into `alloc`.
 pub fn add_lockstep_predeploys(genesis: &mut Genesis) -> Result<(), GenesisError> {
     let code = Predeploys::known()?;
     let spec = ChainSpec::from_genesis(genesis.clone())?;
     let caps = registry_caps(&spec);
-    genesis.alloc.insert(
-        REGISTRY_ADDRESS,
-        GenesisAccount {
-            nonce: Some(1),
-            code: Some(code.registry),
-            storage: Some([(B256::from(SLOT_CAPS), caps)].into()),
-            ..Default::default()
-        },
-    );
-    genesis
-        .alloc
-        .insert(PRECOMPILE_ADDRESS, GenesisAccount { nonce: Some(1), code: Some(code.marker), ..Default::default() });
+    for one in code.all() {
+        let storage = (one.address == REGISTRY_ADDRESS).then(|| [(B256::from(SLOT_CAPS), caps)].into());
+        let account = GenesisAccount { nonce: Some(1), code: Some(one.code.clone()), storage, ..Default::default() };
+        genesis.alloc.insert(one.address, account);
+    }
     Ok(())
 }
 
@@ -262,13 +271,11 @@ pub(crate) fn check_predeploys(spec: &ChainSpec) -> Result<(), GenesisError> {
     }
     let known = Predeploys::known()?;
     let alloc = &spec.genesis().alloc;
-    for (name, address, expected) in
-        [("registry", REGISTRY_ADDRESS, known.registry), ("marker", PRECOMPILE_ADDRESS, known.marker)]
-    {
-        let found = alloc.get(&address).and_then(|a| a.code.clone()).unwrap_or_default();
-        if found != expected {
-            let (found, expected) = (keccak256(&found), keccak256(&expected));
-            return Err(GenesisError::Predeploy { name, address, found, expected });
+    for Predeploy { name, address, code } in known.all() {
+        let found = alloc.get(address).and_then(|a| a.code.as_ref()).map(|c| c.as_ref()).unwrap_or_default();
+        if found != code.as_ref() {
+            let (found, expected) = (keccak256(found), keccak256(code));
+            return Err(GenesisError::Predeploy { name: name.clone(), address: *address, found, expected });
         }
     }
     let registry = alloc.get(&REGISTRY_ADDRESS);
@@ -385,7 +392,22 @@ mod tests {
         let mut genesis = dev_genesis().unwrap();
         genesis.alloc.get_mut(&REGISTRY_ADDRESS).unwrap().code = Some(Bytes::from_static(&[0xfe]));
         let spec = ChainSpec::from_genesis(genesis).unwrap();
-        assert!(matches!(check_predeploys(&spec), Err(GenesisError::Predeploy { name: "registry", .. })));
+        assert!(matches!(check_predeploys(&spec), Err(GenesisError::Predeploy { name, .. }) if name == "registry"));
+    }
+
+    #[test]
+    fn every_module_of_the_twin_is_there_and_as_it_was_built() {
+        let twin = Predeploys::known().unwrap().twin;
+        assert_eq!(twin.len(), 9);
+        for module in &twin {
+            assert!(module.code.len() <= 24_576, "{} has {} bytes", module.name, module.code.len());
+            let mut genesis = dev_genesis().unwrap();
+            assert_eq!(genesis.alloc[&module.address].nonce, Some(1), "{} would read as empty", module.name);
+            genesis.alloc.remove(&module.address);
+            let spec = ChainSpec::from_genesis(genesis).unwrap();
+            let refused = check_predeploys(&spec);
+            assert!(matches!(refused, Err(GenesisError::Predeploy { name, .. }) if name == module.name));
+        }
     }
 
     #[test]
