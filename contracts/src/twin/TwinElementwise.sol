@@ -35,12 +35,31 @@ library TwinElementwise {
         return dtype == TwinValues.F32;
     }
 
-    /// @notice f(x) of each element.
-    function unary(uint256 kind, uint256 dtype, uint256[] memory x) public pure returns (uint256[] memory y) {
-        unchecked {
-            y = new uint256[](x.length);
-            for (uint256 i; i < x.length; ++i) {
-                y[i] = dtype == TwinValues.F32 ? _unaryF32(kind, x[i]) : _unaryInt(kind, dtype, x[i]);
+    /// @notice f(x) of each element. Arrays of words come and go as bytes.
+    function unary(uint256 kind, uint256 dtype, bytes memory elements) public pure returns (bytes memory) {
+        uint256[] memory x = TwinValues.asWords(elements);
+        bool f32 = dtype == TwinValues.F32;
+        if (f32 && kind == 9) {
+            _relu(x);
+        } else {
+            unchecked {
+                for (uint256 i; i < x.length; ++i) {
+                    x[i] = f32 ? _unaryF32(kind, x[i]) : _unaryInt(kind, dtype, x[i]);
+                }
+            }
+        }
+        return TwinValues.asBytes(x);
+    }
+
+    /// @dev max(x, 0): +0 for -0, NaN for NaN.
+    function _relu(uint256[] memory x) private pure {
+        assembly ("memory-safe") {
+            let p := add(x, 32)
+            for { let end := add(p, shl(5, mload(x))) } lt(p, end) { p := add(p, 32) } {
+                let v := mload(p)
+                switch gt(and(v, 0x7fffffff), 0x7f800000)
+                case 0 { mstore(p, mul(v, lt(v, 0x80000000))) }
+                default { mstore(p, 0x7fc00000) }
             }
         }
     }
@@ -52,7 +71,6 @@ library TwinElementwise {
         if (kind == 4) return SoftFloat32.ONE.div(x);
         if (kind == 5) return x.sqrt();
         if (kind <= 8) return x.integral(kind - 6);
-        if (kind == 9) return x.max(0);
         if (kind == 10) return Elementary32.sigmoid(x);
         if (kind == 11) return Elementary32.softplus(x);
         if (kind == 13) return x.isNaN() ? 1 : 0;
@@ -94,17 +112,18 @@ library TwinElementwise {
     }
 
     /// @notice f(a, b) of each pair.
-    function binary(uint256 kind, uint256 dtype, uint256[] memory a, uint256[] memory b)
+    function binary(uint256 kind, uint256 dtype, bytes memory left, bytes memory right)
         public
         pure
-        returns (uint256[] memory y)
+        returns (bytes memory)
     {
+        (uint256[] memory a, uint256[] memory b) = (TwinValues.asWords(left), TwinValues.asWords(right));
         unchecked {
-            y = new uint256[](a.length);
             for (uint256 i; i < a.length; ++i) {
-                y[i] = dtype == TwinValues.F32 ? _binaryF32(kind, a[i], b[i]) : _binaryInt(kind, dtype, a[i], b[i]);
+                a[i] = dtype == TwinValues.F32 ? _binaryF32(kind, a[i], b[i]) : _binaryInt(kind, dtype, a[i], b[i]);
             }
         }
+        return TwinValues.asBytes(a);
     }
 
     function _binaryF32(uint256 kind, uint256 a, uint256 b) private pure returns (uint256) {
@@ -145,22 +164,24 @@ library TwinElementwise {
     }
 
     /// @notice a ? b of each pair.
-    function compare(uint256 kind, uint256 dtype, uint256[] memory a, uint256[] memory b)
+    function compare(uint256 kind, uint256 dtype, bytes memory left, bytes memory right)
         public
         pure
-        returns (uint256[] memory y)
+        returns (bytes memory)
     {
+        (uint256[] memory a, uint256[] memory b) = (TwinValues.asWords(left), TwinValues.asWords(right));
         unchecked {
-            y = new uint256[](a.length);
             for (uint256 i; i < a.length; ++i) {
                 (uint256 p, uint256 q) = (a[i], b[i]);
+                a[i] = 0;
                 if (dtype == TwinValues.F32) {
                     if (p.isNaN() || q.isNaN()) continue;
                     (p, q) = (uint256(p.key()), uint256(q.key()));
                 }
-                if (holds(kind, int256(p), int256(q))) y[i] = 1;
+                if (holds(kind, int256(p), int256(q))) a[i] = 1;
             }
         }
+        return TwinValues.asBytes(a);
     }
 
     /// @notice Whether a ? b holds.
@@ -172,23 +193,23 @@ library TwinElementwise {
     }
 
     /// @notice Each element in another type.
-    function cast(uint256 from, uint256 to, uint256[] memory x) public pure returns (uint256[] memory y) {
-        if (from == to) return x;
-        y = new uint256[](x.length);
+    function cast(uint256 from, uint256 to, bytes memory elements) public pure returns (bytes memory) {
+        uint256[] memory x = TwinValues.asWords(elements);
         for (uint256 i; i < x.length; ++i) {
             uint256 v = x[i];
             if (to == TwinValues.BOOL) {
                 // Of a float both zeros are false, NaN is true.
-                y[i] = (from == TwinValues.F32 ? v & 0x7fffffff : v) == 0 ? 0 : 1;
+                x[i] = (from == TwinValues.F32 ? v & 0x7fffffff : v) == 0 ? 0 : 1;
             } else if (to == TwinValues.F32) {
-                y[i] = SoftFloat32.fromInt(int256(v));
+                x[i] = SoftFloat32.fromInt(int256(v));
             } else if (from == TwinValues.F32) {
                 (int256 low, int256 high) = TwinValues.range(to);
-                y[i] = uint256(v.toInt(low, high));
+                x[i] = uint256(v.toInt(low, high));
             } else {
-                y[i] = TwinValues.wrap(to, v);
+                x[i] = TwinValues.wrap(to, v);
             }
         }
+        return TwinValues.asBytes(x);
     }
 
     // forge-lint: disable-end(unsafe-typecast)

@@ -4,7 +4,7 @@ pragma solidity ^0.8.20;
 import {SoftFloat32} from "./SoftFloat32.sol";
 import {Node} from "./TwinProgram.sol";
 import {TwinReductions} from "./TwinReductions.sol";
-import {TwinValues, Value} from "./TwinValues.sol";
+import {TwinValues} from "./TwinValues.sol";
 import {TwinWindows} from "./TwinWindows.sol";
 
 /// @title Module: MaxPool and AveragePool (spec OP-4)
@@ -14,26 +14,47 @@ library TwinPools {
     // Words change between signed and unsigned at will here.
     // forge-lint: disable-start(unsafe-typecast)
 
-    /// @notice The elements of the result of this shape, which are not none.
-    function pool(Node memory node, Value memory x, uint256[] memory shape) public pure returns (uint256[] memory y) {
-        TwinWindows.Axes memory a = TwinWindows.axes(x.shape, shape, node.lists[0], 0, node.lists, 1);
-        (uint256[] memory place, uint256[] memory counted) = TwinWindows.places(a);
-        bool average = node.kind == 2;
-        if (node.attributes[1] == 0 || !average) counted = new uint256[](counted.length);
-        uint256 size = a.input[0] * a.input[1] * a.input[2];
-        y = new uint256[](TwinValues.count(shape));
-        uint256[] memory window = new uint256[](place.length / counted.length);
+    /// @dev A pool over the elements x, whose windows have so many taps.
+    struct Pooling {
+        bool average;
+        bool f32;
+        uint256[] x;
+        uint256[] place;
+        uint256[] counted;
+        uint256 size;
+        uint256[] window;
+    }
+
+    /// @notice The elements of the result of this shape, which are not none. Arrays of words come and go as bytes.
+    function pool(
+        Node memory node,
+        uint256 dtype,
+        uint256[] memory from,
+        bytes memory elements,
+        uint256[] memory shape
+    ) public pure returns (bytes memory) {
+        Pooling memory p;
+        TwinWindows.Axes memory a = TwinWindows.axes(from, shape, node.lists[0], 0, node.lists, 1);
+        (p.place, p.counted) = TwinWindows.places(a);
+        (p.average, p.f32, p.x) = (node.kind == 2, dtype == TwinValues.F32, TwinValues.asWords(elements));
+        p.size = a.input[0] * a.input[1] * a.input[2];
+        p.window = new uint256[](p.place.length / p.counted.length);
+        // A mean that does not count the border divides by the elements that there are.
+        if (node.attributes[1] == 0) p.counted = new uint256[](p.counted.length);
+        uint256[] memory y = new uint256[](TwinValues.count(shape));
         for (uint256 i; i < y.length; ++i) {
-            uint256 o = i % counted.length;
-            uint256 n = _take(x.data, i / counted.length * size, place, o * window.length, window);
-            uint256[] memory inside = _head(window, n);
-            if (average) {
-                uint256 divisor = counted[o] == 0 ? n : counted[o];
-                y[i] = TwinReductions.sum(inside).div(SoftFloat32.fromInt(int256(divisor)));
-            } else {
-                y[i] = _greatest(inside, x.dtype == TwinValues.F32);
-            }
+            y[i] = _one(p, i / p.counted.length * p.size, i % p.counted.length);
         }
+        return TwinValues.asBytes(y);
+    }
+
+    /// @dev Window number `o` of the plane that begins at `start`.
+    function _one(Pooling memory p, uint256 start, uint256 o) private pure returns (uint256) {
+        uint256 n = _take(p.x, start, p.place, o * p.window.length, p.window);
+        uint256[] memory inside = _head(p.window, n);
+        if (!p.average) return _greatest(inside, p.f32);
+        uint256 divisor = p.counted[o] == 0 ? n : p.counted[o];
+        return TwinReductions.sum(inside).div(SoftFloat32.fromInt(int256(divisor)));
     }
 
     /// @dev The elements inside the input of one window, whose taps' places begin at `from`: how many.

@@ -80,8 +80,8 @@ library TwinRun {
             }
             return TwinMovement.concat(node.kind, xs, TwinValues.count(y.shape));
         }
-        if (op == TwinNames.UNARY) return TwinElementwise.unary(node.kind, x.dtype, x.data);
-        if (op == TwinNames.CAST) return TwinElementwise.cast(x.dtype, node.kind, x.data);
+        if (op == TwinNames.UNARY || (op == TwinNames.CAST && x.dtype != node.kind)) return _ofOne(node, x);
+        if (op == TwinNames.CAST) return x.data;
         if (op == TwinNames.RESHAPE) return x.data;
         if (op == TwinNames.REDUCE) {
             if (node.kind == 2 && x.dtype != TwinValues.F32 && x.data.length == 0) {
@@ -96,7 +96,12 @@ library TwinRun {
         }
         if (op == TwinNames.SOFTMAX) return TwinReductions.softmax(node.axes[0], node.kind == 1, x).data;
         if (op == TwinNames.TREE_ENSEMBLE) return TwinTrees.run(_ensemble(p, node), x).data;
-        if (op == TwinNames.POOL) return TwinPools.pool(node, x, y.shape);
+        if (op == TwinNames.POOL) {
+            bytes memory elements = TwinValues.asBytes(x.data);
+            bytes memory pooled = TwinPools.pool(node, x.dtype, x.shape, elements, y.shape);
+            TwinValues.asWords(elements);
+            return TwinValues.asWords(pooled);
+        }
         if (op == TwinNames.PAD) {
             uint256 fill = node.operands.length > 1 ? p.values[node.operands[1]].data[0] : 0;
             return TwinMovement.pad(node, x, fill, y.shape);
@@ -105,6 +110,36 @@ library TwinRun {
             return TwinMovement.move(node, x, y.shape);
         }
         return _ofTwo(p, node, index, x, y.shape);
+    }
+
+    /// @dev Unary and Cast.
+    function _ofOne(Node memory node, Value memory x) private pure returns (uint256[] memory) {
+        bytes memory elements = TwinValues.asBytes(x.data);
+        bytes memory y = node.opcode == TwinNames.UNARY
+            ? TwinElementwise.unary(node.kind, x.dtype, elements)
+            : TwinElementwise.cast(x.dtype, node.kind, elements);
+        TwinValues.asWords(elements);
+        return TwinValues.asWords(y);
+    }
+
+    /// @dev Binary and Compare of operands of one shape.
+    function _pairwise(Node memory node, uint256 dtype, uint256[] memory u, uint256[] memory v)
+        private
+        pure
+        returns (uint256[] memory)
+    {
+        bytes memory left = TwinValues.asBytes(u);
+        bool same;
+        assembly ("memory-safe") {
+            same := eq(u, v)
+        }
+        bytes memory right = same ? left : TwinValues.asBytes(v);
+        bytes memory y = node.opcode == TwinNames.COMPARE
+            ? TwinElementwise.compare(node.kind, dtype, left, right)
+            : TwinElementwise.binary(node.kind, dtype, left, right);
+        TwinValues.asWords(left);
+        if (!same) TwinValues.asWords(right);
+        return TwinValues.asWords(y);
     }
 
     /// @dev Operators of two or three operands.
@@ -117,13 +152,12 @@ library TwinRun {
         uint256 op = node.opcode;
         if (op == TwinNames.BINARY || op == TwinNames.COMPARE) {
             (uint256[] memory u, uint256[] memory v) = (TwinValues.expand(a, shape), TwinValues.expand(b, shape));
-            if (op == TwinNames.COMPARE) return TwinElementwise.compare(node.kind, a.dtype, u, v);
-            if (a.dtype != TwinValues.F32 && node.kind >= 4 && node.kind <= 6) {
+            if (op == TwinNames.BINARY && a.dtype != TwinValues.F32 && node.kind >= 4 && node.kind <= 6) {
                 for (uint256 i; i < v.length; ++i) {
                     if (v[i] == 0) _failed(node, index, "integer division by zero");
                 }
             }
-            return TwinElementwise.binary(node.kind, a.dtype, u, v);
+            return _pairwise(node, a.dtype, u, v);
         }
         if (op == TwinNames.GATHER) {
             bool inside;

@@ -71,6 +71,22 @@ library TwinValues {
         v.data = new uint256[](count(shape));
     }
 
+    /// @notice An array of words as bytes, in place: calls of modules copy bytes at once and words one by one.
+    function asBytes(uint256[] memory v) internal pure returns (bytes memory b) {
+        assembly ("memory-safe") {
+            b := v
+            mstore(v, shl(5, mload(v)))
+        }
+    }
+
+    /// @notice The array of words that `asBytes` took.
+    function asWords(bytes memory b) internal pure returns (uint256[] memory v) {
+        assembly ("memory-safe") {
+            v := b
+            mstore(b, shr(5, mload(b)))
+        }
+    }
+
     /// @notice Reads `n` packed elements from `start` on. Every NaN becomes the canonical one; `clean` says that none had
     /// to, and that every bool is 0 or 1. The caller knows that the bytes are there.
     function unpack(bytes memory packed, uint256 start, uint256 n, uint256 dtype)

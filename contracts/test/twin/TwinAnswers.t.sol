@@ -84,4 +84,67 @@ contract TwinAnswersTest is TwinChain {
             vm.assertEq(price, vm.parseJsonUint(json, string.concat(path, ".gas")), names[i]);
         }
     }
+
+    /// @dev Calls from another account's context.
+    function test_itAnswersAlikeInEveryContext() public {
+        bytes32 modelId = load("breast_cancer_logreg");
+        bytes memory call = abi.encodeCall(IInference.infer, (modelId, new int256[](30)));
+        (bool ok, bytes memory want) = TWIN.staticcall(call);
+        vm.assertTrue(ok, "a call");
+        bytes memory got;
+        // forge-lint: disable-next-line(controlled-delegatecall)
+        (ok, got) = TWIN.delegatecall(call);
+        vm.assertTrue(ok, "DELEGATECALL");
+        vm.assertEq(got, want);
+        address account = vm.addr(7);
+        vm.etch(account, abi.encodePacked(hex"ef0100", TWIN));
+        (ok, got) = account.staticcall(call);
+        vm.assertTrue(ok, "an account that delegates to the twin");
+        vm.assertEq(got, want);
+        vm.etch(address(0x7777), TWIN.code);
+        (ok, got) = address(0x7777).staticcall(call);
+        vm.assertTrue(ok, "a copy");
+        vm.assertEq(got, want);
+        vm.deal(address(this), 1);
+        (ok, got) = TWIN.call{value: 1}(call);
+        vm.assertFalse(ok, "ether");
+        vm.assertEq(got, abi.encodeWithSelector(IInference.ValueNotAccepted.selector, 1));
+    }
+
+    function cannot(bytes memory call, string memory reason) private {
+        vm.expectRevert(abi.encodeWithSelector(IInference.TwinCannotRun.selector, reason));
+        (bool ok,) = TWIN.staticcall(call);
+        ok;
+    }
+
+    function test_whatItCannotRunSaysSo() public {
+        bytes32 modelId = load("digits_mlp");
+        cannot(abi.encodeCall(IInference.describe, (modelId)), "describe: ask a Lockstep node");
+        cannot(abi.encodeCall(IInference.validate, ("")), "validate: ask a Lockstep node");
+        bytes memory call = abi.encodeCall(IInference.infer, (modelId, new int256[](64)));
+        (bool ok,) = TWIN.staticcall(call);
+        vm.assertTrue(ok, "with its weights");
+        // The record's list of weight chunks is emptied, as for weights that are known by their hash alone.
+        uint256 slot = uint256(keccak256(abi.encode(modelId, 0)));
+        vm.store(address(REGISTRY), bytes32(slot + 4), 0);
+        cannot(call, "the model's weights are not on this chain");
+        vm.etch(address(REGISTRY), "");
+        cannot(call, "there is no model registry here");
+    }
+
+    function test_modelsThatCannotBeCalled() public {
+        bytes memory call = abi.encodeCall(IInference.infer, (bytes32(uint256(1)), new int256[](1)));
+        vm.expectRevert(abi.encodeWithSelector(IInference.UnknownModel.selector, 1));
+        (bool ok,) = TWIN.staticcall(call);
+        string memory json = vm.readFile("contracts/test/twin/vectors/model_volatility_mlp.json");
+        bytes32 id = register(vm.parseJsonBytes(json, ".graph"), vm.parseJsonBytes(json, ".weights"));
+        call = abi.encodeCall(IInference.infer, (id, new int256[](8)));
+        vm.expectRevert(abi.encodeWithSelector(IInference.ModelNotActive.selector, id, 0));
+        (ok,) = TWIN.staticcall(call);
+        activate(id, 500);
+        vm.expectRevert(abi.encodeWithSelector(IInference.ModelNotActive.selector, id, 500));
+        (ok,) = TWIN.staticcall(call);
+        vm.roll(500);
+        vm.assertEq(IInference(TWIN).infer(id, new int256[](8)).length, 1, "from its block on");
+    }
 }

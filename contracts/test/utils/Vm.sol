@@ -42,6 +42,7 @@ interface Vm {
     function assertApproxEqAbs(uint256 left, uint256 right, uint256 maxDelta, string calldata message) external pure;
     function deal(address account, uint256 balance) external;
     function etch(address account, bytes calldata code) external;
+    function envOr(string calldata name, string calldata defaultValue) external view returns (string memory);
     function exists(string calldata path) external view returns (bool);
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
     function expectPartialRevert(bytes4 selector) external;
