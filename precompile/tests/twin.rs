@@ -164,7 +164,9 @@ fn wad(rng: &mut ChaCha8Rng, integer: bool) -> I256 {
         0 => I256::try_from(rng.random::<i64>()).unwrap(),
         1 => I256::try_from(rng.random::<i128>()).unwrap() >> rng.random_range(0..100usize),
         2 => *[I256::ZERO, I256::MAX, I256::MIN, I256::MINUS_ONE, one, I256::ONE].choose(rng).unwrap(),
-        3 if !integer => I256::try_from(rng.random_range(-4_000_000_000_000_000_000i128..4_000_000_000_000_000_000)).unwrap(),
+        3 if !integer => {
+            I256::try_from(rng.random_range(-4_000_000_000_000_000_000i128..4_000_000_000_000_000_000)).unwrap()
+        }
         _ => small,
     }
 }

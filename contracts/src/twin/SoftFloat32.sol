@@ -50,11 +50,10 @@ library SoftFloat32 {
             sign := shr(31, xor(a, b))
             switch or(or(eq(ea, 0xff), eq(eb, 0xff)), eq(ec, 0xff))
             case 0 {
-                n :=
-                    mul(
-                        or(and(a, 0x7fffff), shl(23, iszero(iszero(ea)))),
-                        or(and(b, 0x7fffff), shl(23, iszero(iszero(eb))))
-                    )
+                n := mul(
+                    or(and(a, 0x7fffff), shl(23, iszero(iszero(ea)))),
+                    or(and(b, 0x7fffff), shl(23, iszero(iszero(eb))))
+                )
                 let m := or(and(c, 0x7fffff), shl(23, iszero(iszero(ec))))
                 ec := add(ec, iszero(ec))
                 // Exponents of the last bits: q of the product, less 300, and ec of c, less 150.

@@ -85,11 +85,7 @@ library TwinAttributes {
 
     /// @dev Lists: of Conv strides, dilations, pads before and after; of Pool the window's size before them; of Slice start,
     /// step (signed) and size; of Pad elements before and after.
-    function _windowsAndMovement(TwinReader.Reader memory r, Node memory node)
-        private
-        pure
-        returns (uint256, uint256)
-    {
+    function _windowsAndMovement(TwinReader.Reader memory r, Node memory node) private pure returns (uint256, uint256) {
         uint256 op = node.opcode;
         if (op == TwinNames.CONV) {
             node.attributes = new uint256[](1);
@@ -140,9 +136,9 @@ library TwinAttributes {
     /// @notice Reverts TwinCannotRun with the operator's name, or its number where this interpreter knows no name.
     function cannotRun(uint256 opcode, uint256 kind) internal pure {
         string memory name = TwinNames.nameOf(opcode, kind);
-        revert IInference.TwinCannotRun(
-            string.concat("operator ", bytes(name).length == 0 ? string(_decimal(opcode)) : name)
-        );
+        revert IInference.TwinCannotRun(string.concat(
+                "operator ", bytes(name).length == 0 ? string(_decimal(opcode)) : name
+            ));
     }
 
     function _decimal(uint256 n) private pure returns (bytes memory text) {

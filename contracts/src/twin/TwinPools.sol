@@ -26,13 +26,11 @@ library TwinPools {
     }
 
     /// @notice The elements of the result of this shape, which are not none. Arrays of words come and go as bytes.
-    function pool(
-        Node memory node,
-        uint256 dtype,
-        uint256[] memory from,
-        bytes memory elements,
-        uint256[] memory shape
-    ) public pure returns (bytes memory) {
+    function pool(Node memory node, uint256 dtype, uint256[] memory from, bytes memory elements, uint256[] memory shape)
+        public
+        pure
+        returns (bytes memory)
+    {
         Pooling memory p;
         TwinWindows.Axes memory a = TwinWindows.axes(from, shape, node.lists[0], 0, node.lists, 1);
         (p.place, p.counted) = TwinWindows.places(a);

@@ -92,7 +92,8 @@ library TwinRun {
         if (op == TwinNames.ARG_REDUCE) {
             return TwinReductions.argReduce(
                 node.kind == 1, node.axes[0], node.attributes[0] == 1, node.attributes[1] == 1, x
-            ).data;
+            )
+            .data;
         }
         if (op == TwinNames.SOFTMAX) return TwinReductions.softmax(node.axes[0], node.kind == 1, x).data;
         if (op == TwinNames.TREE_ENSEMBLE) return TwinTrees.run(_ensemble(p, node), x).data;

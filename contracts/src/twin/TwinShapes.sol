@@ -161,13 +161,10 @@ library TwinShapes {
     }
 
     /// @dev The spatial sizes of the result. The kernel's are the last of `kernel`; of Pool they come before the lists.
-    function _slide(
-        Node memory node,
-        uint256 index,
-        uint256[] memory x,
-        uint256[] memory kernel,
-        uint256[] memory y
-    ) private pure {
+    function _slide(Node memory node, uint256 index, uint256[] memory x, uint256[] memory kernel, uint256[] memory y)
+        private
+        pure
+    {
         uint256 n = x.length - 2;
         bool pool = node.opcode == TwinNames.POOL;
         uint256 first = pool ? 1 : 0;
@@ -209,14 +206,10 @@ library TwinShapes {
         }
     }
 
-    function _matMul(
-        Value memory a,
-        Value memory b,
-        Node memory node,
-        uint256 index,
-        Value memory y,
-        Work memory w
-    ) private pure {
+    function _matMul(Value memory a, Value memory b, Node memory node, uint256 index, Value memory y, Work memory w)
+        private
+        pure
+    {
         (uint256 ra, uint256 rb) = (a.shape.length, b.shape.length);
         _check(a.dtype == TwinValues.F32 && b.dtype == TwinValues.F32 && ra != 0 && rb != 0, node, index);
         uint256 k = a.shape[ra - 1];

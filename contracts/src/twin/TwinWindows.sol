@@ -79,11 +79,14 @@ library TwinWindows {
 
     /// @notice The matrix whose row is a window and whose columns are (channel, tap): `channels` planes of `size` elements
     /// of `data` from `start` on; 0 on the border.
-    function unfold(uint256[] memory data, uint256 start, uint256 channels, uint256 size, uint256[] memory place, uint256 taps)
-        internal
-        pure
-        returns (uint256[] memory matrix)
-    {
+    function unfold(
+        uint256[] memory data,
+        uint256 start,
+        uint256 channels,
+        uint256 size,
+        uint256[] memory place,
+        uint256 taps
+    ) internal pure returns (uint256[] memory matrix) {
         assembly ("memory-safe") {
             matrix := mload(0x40)
             let to := add(matrix, 32)

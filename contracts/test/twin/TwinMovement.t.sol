@@ -31,9 +31,7 @@ contract TwinMovementTest is Test {
 
     function test_hugeEmptyTensorsCostNothing() public {
         assert(this.count(1 << 63, 0) == 0 && this.count(0, 1 << 63) == 0);
-        vm.expectRevert(
-            abi.encodeWithSelector(IInference.TwinCannotRun.selector, "a tensor of 2^62 elements or more")
-        );
+        vm.expectRevert(abi.encodeWithSelector(IInference.TwinCannotRun.selector, "a tensor of 2^62 elements or more"));
         this.count(1 << 31, 1 << 31);
     }
 }

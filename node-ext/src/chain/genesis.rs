@@ -78,7 +78,9 @@ pub enum GenesisError {
     #[error(transparent)]
     Lockstep(#[from] lockstep_precompile::ConfigError),
     /// This binary was built wrong.
-    #[error("contracts/predeploys.json or twin.json is not the precompile crate's ({0}); build again from a clean tree")]
+    #[error(
+        "contracts/predeploys.json or twin.json is not the precompile crate's ({0}); build again from a clean tree"
+    )]
     Build(String),
     /// A predeploy is not the one this binary knows.
     #[error(
