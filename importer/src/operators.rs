@@ -7,6 +7,9 @@ use crate::lower;
 /// ONNX's own list, written by `data/onnx_operators.py`.
 const ONNX: &str = include_str!("../data/onnx_operators.txt");
 
+/// A domain that is not ONNX's, of which some operators run.
+const MICROSOFT: &str = "com.microsoft";
+
 /// What becomes of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -58,6 +61,13 @@ pub fn list() -> Vec<Operator> {
         };
         out.push(Operator { domain, name, versions, deprecated: parts.next().is_some(), status, text, advice });
     }
+    for r in lower::rows(MICROSOFT) {
+        let status = if r.limits.is_empty() { Status::Runs } else { Status::Limited(r.limits) };
+        out.extend(r.names.split_ascii_whitespace().map(|name| {
+            let (versions, advice) = ("1", "");
+            Operator { domain: MICROSOFT, name, versions, deprecated: false, status, text: r.written, advice }
+        }));
+    }
     out
 }
 
@@ -71,7 +81,7 @@ pub fn inconsistencies() -> Vec<String> {
             known.insert((domain, name), 0usize);
         }
     }
-    for domain in lower::DOMAINS {
+    for domain in lower::DOMAINS.into_iter().filter(|d| *d != MICROSOFT) {
         let shown = if domain.is_empty() { "ai.onnx" } else { domain };
         let rows = lower::rows(domain).iter().map(|r| r.names);
         for name in rows.chain(lower::refusals(domain).iter().map(|r| r.names)).flat_map(str::split_ascii_whitespace) {
@@ -102,7 +112,7 @@ pub fn markdown() -> String {
          Types: f32, i64, i32, i8, u8, bool. float16 and bfloat16 constants widen, float64 constants round once; \
          computation in other types is refused, and so is a tensor of strings that is no column of an input, constant or \
          label. Shapes may be symbolic; ranks go up to 8. Operators of other domains (`com.microsoft`, ...) are \
-         refused unless the section below names them, or the file has them as functions.\n",
+         refused unless a section below names them, or the file has them as functions.\n",
     );
     for domain in lower::DOMAINS {
         let shown = if domain.is_empty() { "ai.onnx" } else { domain };

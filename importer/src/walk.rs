@@ -263,6 +263,11 @@ fn unknown(domain: &str, op: &str) -> Refusal {
         let reason = Refusal::new(format!("the operator is not supported: {}", r.reason));
         return if r.advice.is_empty() { reason } else { reason.advice(r.advice) };
     }
+    if domain == "com.microsoft" {
+        return Refusal::new("the operator is onnxruntime's own: only its code says what it means").advice(
+            "save the model before onnxruntime optimises or quantises it, with the operators of ai.onnx and ai.onnx.ml",
+        );
+    }
     if lower::DOMAINS.contains(&domain) {
         return Refusal::new("ONNX has no operator of this name").advice("docs/operators.md lists all");
     }

@@ -10,9 +10,11 @@ mod compare;
 mod constant;
 mod contraction;
 mod conv_transpose;
+mod distance;
 mod index;
 mod layout;
 mod lp_pool;
+mod mapped_scan;
 mod ml;
 mod norm;
 mod pool;
@@ -44,13 +46,15 @@ pub(crate) fn latest(domain: &str) -> i64 {
 }
 
 /// The domains that the tables speak of.
-pub(crate) const DOMAINS: [&str; 4] = ["", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"];
+pub(crate) const DOMAINS: [&str; 5] =
+    ["", "ai.onnx.ml", "com.microsoft", "ai.onnx.preview", "ai.onnx.preview.training"];
 
 /// The operators of a domain that run.
 pub(crate) fn rows(domain: &str) -> &'static [Row] {
     match domain {
         "" => table::ONNX,
         "ai.onnx.ml" => ml::TABLE,
+        "com.microsoft" => table::MICROSOFT,
         _ => &[],
     }
 }

@@ -34,15 +34,13 @@ pub(super) const ONNX: &[Refused] = &[
     refused("ImageDecoder", "it decodes a file", "decode before the call, and give the model numbers"),
     refused("AffineGrid BitCast CenterCropPad Col2Im CumProd CumSum DeformConv Det Einsum GatherElements GatherND GridSample MaxRoiPool MaxUnpool MelWeightMatrix NegativeLogLikelihoodLoss ReverseSequence RoiAlign Scatter ScatterElements ScatterND SoftmaxCrossEntropyLoss TensorScatter TopK", OPEN, ""),
     refused("ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear", OPEN, "export the model in float32"),
-    refused("Loop Scan", OPEN, "unroll it when exporting"),
+    refused("Loop", OPEN, "unroll it when exporting"),
 ];
 
 /// `ai.onnx.ml`.
 #[rustfmt::skip]
 pub(super) const ML: &[Refused] = &[
     refused("CastMap DictVectorizer", MAPS, "give the model a matrix, a column for each key"),
-    refused("CategoryMapper", OPEN, "export with operator set 3 of ai.onnx.ml: LabelEncoder"),
-    refused("SVMClassifier SVMRegressor", OPEN, ""),
 ];
 
 /// `ai.onnx.preview`.

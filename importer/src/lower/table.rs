@@ -13,8 +13,8 @@
 //! many ones.
 
 use super::{
-    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, conv_transpose, index, layout,
-    lp_pool, norm, pool, recurrent, reduce, resize, shape, signal, slice, softmax,
+    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, conv_transpose, distance, index,
+    layout, lp_pool, mapped_scan, norm, pool, recurrent, reduce, resize, shape, signal, slice, softmax,
 };
 
 /// Operators that one lowering writes.
@@ -122,5 +122,12 @@ pub(super) const ONNX: &[Row] = &[
     row("DFT", signal::dft, "MatMul with a constant matrix of cosines and sines, each rounded once; inverse: divided by the length before rounding", "a known length of up to 16384"),
     row("STFT", signal::stft, "Gather of the frames, times the window, MatMul as DFT", "a signal of known length; constant frame_step and frame_length"),
     row("HannWindow HammingWindow BlackmanWindow", signal::window, "a constant, rounded once", "a constant size"),
+    row("Scan", mapped_scan::scan, "all steps at once, along a leading axis", "the state passes unchanged; element by element and reductions (distances of nearest neighbours)"),
     graphs("If", "the branch that a constant condition takes", "a condition computed from data is refused"),
+];
+
+/// `com.microsoft`: what converters write, and what its documentation defines exactly.
+#[rustfmt::skip]
+pub(super) const MICROSOFT: &[Row] = &[
+    row("CDist", distance::cdist, "ReduceSumSquare of the differences of all pairs of rows; euclidean: its square root", ""),
 ];

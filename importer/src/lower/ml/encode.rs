@@ -145,9 +145,31 @@ impl Column {
 
 pub(super) fn label(c: &mut Call<'_>) -> Outputs {
     if c.version < 2 {
-        return refuse!("LabelEncoder of operator set 1");
+        // The classes, and their places: which of the two is the key says the operand.
+        let Some(strings) = c.attrs.strings("classes_strings")? else { return refuse!("no classes_strings") };
+        let places = (0..strings.len() as i64).collect();
+        return mapped(c, strings, places);
     }
     let (keys, values) = (Column::read(c, "keys")?, Column::read(c, "values")?);
+    encode(c, keys, values)
+}
+
+/// Strings to integers or back, by the type of the operand.
+fn mapped(c: &mut Call<'_>, strings: Vec<String>, ints: Vec<i64>) -> Outputs {
+    let (strings, ints) = (Column::Strings(strings), Column::Ints(ints));
+    match c.slot(0)? {
+        Slot::Tensor(_) => encode(c, ints, strings),
+        _ => encode(c, strings, ints),
+    }
+}
+
+pub(super) fn category_mapper(c: &mut Call<'_>) -> Outputs {
+    let strings = c.attrs.strings("cats_strings")?.unwrap_or_default();
+    let ints = c.attrs.ints("cats_int64s")?.unwrap_or_default().to_vec();
+    mapped(c, strings, ints)
+}
+
+fn encode(c: &mut Call<'_>, keys: Column, values: Column) -> Outputs {
     if keys.len() != values.len() {
         return refuse!("{} keys and {} values", keys.len(), values.len());
     }

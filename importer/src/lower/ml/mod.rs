@@ -6,6 +6,7 @@ mod encode;
 mod linear;
 mod post;
 mod scale;
+mod svm;
 mod tree;
 
 use super::table::{Row, row};
@@ -18,13 +19,16 @@ pub(super) const TABLE: &[Row] = &[
     row("Imputer", scale::imputer, "Where(x is NaN or equals the value, imputed, x)", ""),
     row("Binarizer", scale::binarizer, "x > threshold as 1 or 0", "f32"),
     row("OneHotEncoder", encode::one_hot, "Equal with the categories, cast; `zeros` = 0: Gather from the unit matrix, so that an unknown category fails the call", "up to 65536 categories; strings: columns of an input"),
-    row("LabelEncoder", encode::label, "position of the key by Equal and a sum, then Gather from values and default", "operator set 2 on; up to 65536 keys; strings: columns of an input"),
+    row("LabelEncoder", encode::label, "position of the key by Equal and a sum, then Gather from values and default", "up to 65536 keys; strings: columns of an input"),
+    row("CategoryMapper", encode::category_mapper, "as LabelEncoder", "as LabelEncoder"),
     row("ArrayFeatureExtractor", columns::extract, "Gather", ""),
     row("FeatureVectorizer", columns::vectorize, "Concat", ""),
     row("LinearRegressor", linear::regressor, "Gemm with transposed coefficients, post-transform", "post-transforms of a single score and PROBIT are refused: runtimes disagree"),
     row("LinearClassifier", linear::classifier, "Gemm with transposed coefficients, post-transform, arg-max (one score: score > 0)", "as LinearRegressor; a score for each class, or one for two"),
-    row("TreeEnsembleRegressor", tree::regressor, "TreeEnsemble with leaf values as integers, post-transform", "the number of columns is known; post-transforms of a single score and PROBIT are refused"),
+    row("SVMRegressor", svm::regressor, "kernel by MatMul (RBF: ReduceSumSquare of differences), then Gemm with coefficients and rho; one-class: score > 0 ? 1 : -1", "as LinearRegressor"),
+    row("SVMClassifier", svm::classifier, "kernel as SVMRegressor; a decision for each pair of classes by one Gemm (0 where a vector takes no part), votes by Gemm, arg-max; two classes: (decision, -decision)", "with support vectors; post-transforms of two classes other than NONE and LOGISTIC are refused"),
+    row("TreeEnsembleRegressor", tree::regressor, "TreeEnsemble with leaf values as integers (parts that trees share are copied), post-transform", "the number of columns is known; post-transforms of a single score and PROBIT are refused"),
     row("TreeEnsembleClassifier", tree::classifier, "TreeEnsemble with leaf values as integers, post-transform, arg-max", "as TreeEnsembleRegressor; two classes: the weights of one"),
-    row("TreeEnsemble", tree::ensemble, "TreeEnsemble with leaf values as integers, post-transform", "as TreeEnsembleRegressor; membership in a set is refused"),
+    row("TreeEnsemble", tree::ensemble, "TreeEnsemble with leaf values as integers, post-transform; membership in a set: a chain of Equal", "as TreeEnsembleRegressor"),
     row("ZipMap", columns::zip_map, "nothing: the output is the probability matrix, columns in class order", ""),
 ];

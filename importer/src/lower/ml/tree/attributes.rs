@@ -145,6 +145,21 @@ pub(super) fn read(c: &mut Call<'_>, what: &str) -> Lowered<(Forest, Vec<f64>)> 
     Ok((forest, base))
 }
 
+/// ONNX's mode of a node that decides by membership in a set.
+const MEMBER: u8 = 6;
+
+/// The sets, in the order of their nodes; in the file a NaN ends each.
+fn members(c: &mut Call<'_>) -> Lowered<Vec<Vec<f64>>> {
+    let Some(t) = c.attrs.tensor("membership_values")? else { return Ok(Vec::new()) };
+    let values = tensor_numbers(c, t, "membership_values")?;
+    let mut sets: Vec<Vec<f64>> = values.split(|v| v.is_nan()).map(<[f64]>::to_vec).collect();
+    // What follows the last NaN is no set of its own.
+    if sets.last().is_some_and(Vec::is_empty) {
+        sets.pop();
+    }
+    Ok(sets)
+}
+
 /// The trees of TreeEnsemble (operator set 5).
 pub(super) fn read_v5(c: &mut Call<'_>) -> Lowered<Forest> {
     c.attrs.ignore(&["nodes_hitrates"]);
@@ -169,9 +184,6 @@ pub(super) fn read_v5(c: &mut Call<'_>) -> Lowered<Forest> {
         },
         None => return refuse!("no nodes_modes"),
     };
-    if modes.contains(&6) || c.attrs.has("membership_values") {
-        return refuse!("decisions by membership in a set are not supported");
-    }
     let n = features.len();
     let lengths = [on_true.len(), on_false.len(), true_leaf.len(), false_leaf.len(), thresholds.len(), modes.len()];
     if lengths != [n; 6] || !(missing.is_empty() || missing.len() == n) {
@@ -186,39 +198,50 @@ pub(super) fn read_v5(c: &mut Call<'_>) -> Lowered<Forest> {
         let target = u32::try_from(*t).map_err(|_| Refusal::new(format!("a leaf of target {t}")))?;
         forest.leaves.push(vec![(target, *w)]);
     }
-    // Two ways may lead to one leaf: each gets its own.
-    let mut taken = vec![false; forest.leaves.len()];
-    let mut extra = Vec::new();
     let leaves = forest.leaves.len();
-    let mut child = |id: i64, leaf: i64| -> Lowered<Child> {
-        let Ok(id) = usize::try_from(id) else { return refuse!("node {id}") };
-        match leaf {
-            0 if id < n => Ok(Child::Split(id)),
-            1 if id < leaves && !std::mem::replace(&mut taken[id], true) => Ok(Child::Leaf(id)),
-            1 if id < leaves => {
-                extra.push(id);
-                Ok(Child::Leaf(leaves + extra.len() - 1))
-            }
-            _ => refuse!("a node leads to {id}, which does not exist"),
-        }
+    let child = |id: i64, leaf: i64| match (usize::try_from(id), leaf) {
+        (Ok(id), 0) if id < n => Ok(Child::Split(id)),
+        (Ok(id), 1) if id < leaves => Ok(Child::Leaf(id)),
+        _ => refuse!("a node leads to {id}, which does not exist"),
     };
+    let mut members = members(c)?.into_iter();
+    // Decisions after the first of each set; they follow the file's own nodes.
+    let mut rest: Vec<Split> = Vec::new();
     for i in 0..n {
-        let Some(branch) = Branch::ALL.iter().copied().find(|b| *b as u8 == modes[i]) else {
-            return refuse!("node mode {}", modes[i]);
-        };
-        forest.splits.push(Split {
+        let (on_true, on_false) = (child(on_true[i], true_leaf[i])?, child(on_false[i], false_leaf[i])?);
+        let split = Split {
             feature: feature(features[i])?,
-            branch,
+            branch: Branch::Equal,
             threshold: thresholds[i],
             missing: missing.get(i).is_some_and(|m| *m != 0),
-            on_true: child(on_true[i], true_leaf[i])?,
-            on_false: child(on_false[i], false_leaf[i])?,
-        });
+            on_true,
+            on_false,
+        };
+        if modes[i] != MEMBER {
+            let Some(branch) = Branch::ALL.iter().copied().find(|b| *b as u8 == modes[i]) else {
+                return refuse!("node mode {}", modes[i]);
+            };
+            forest.splits.push(Split { branch, ..split });
+            continue;
+        }
+        // x in {a, b, c}: x = a, or x = b, or x = c; the first says where a NaN goes.
+        let Some((first, others)) =
+            members.next().as_deref().and_then(|s: &[f64]| s.split_first().map(|(f, o)| (*f, o.to_vec())))
+        else {
+            return refuse!("node {i} decides by membership in a set that is missing or empty");
+        };
+        let mut chain = vec![Split { threshold: first, ..split }];
+        chain.extend(others.iter().map(|v| Split { threshold: *v, missing: false, ..split }));
+        for k in 1..chain.len() {
+            chain[k - 1].on_false = Child::Split(n + rest.len() + k - 1);
+        }
+        forest.splits.push(chain[0]);
+        rest.extend_from_slice(&chain[1..]);
     }
-    for id in extra {
-        let copy = forest.leaves[id].clone();
-        forest.leaves.push(copy);
+    if members.next().is_some() {
+        return refuse!("membership_values has more sets than there are nodes that decide by one");
     }
+    forest.splits.append(&mut rest);
     for root in ints(c, "tree_roots")? {
         match usize::try_from(root) {
             Ok(r) if r < n => forest.roots.push(Child::Split(r)),

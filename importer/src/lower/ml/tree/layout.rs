@@ -1,4 +1,5 @@
 //! Nodes in the order that the engine wants: parents before children, each leaf once, true side first.
+//! A part that two ways lead to (converters write `x in {a, b}` as x = a or x = b before one part) is copied.
 
 use lockstep_engine::ops::tree::Branch;
 
@@ -22,13 +23,18 @@ pub(super) struct LaidOut {
     pub(super) tree_of_leaf: Vec<usize>,
 }
 
+/// So many nodes may come of each node of the file, and this many of any file.
+const COPIES: usize = 32;
+const FREE: usize = 4096;
+
 /// Lays out an ensemble.
 pub(super) fn lay_out(f: &Forest) -> Lowered<LaidOut> {
     if f.roots.is_empty() {
         return refuse!("an ensemble without trees");
     }
     let mut out = LaidOut::default();
-    let (mut split_seen, mut leaf_seen) = (vec![false; f.splits.len()], vec![false; f.leaves.len()]);
+    let mut split_seen = vec![false; f.splits.len()];
+    let most = (f.splits.len() + f.leaves.len()).saturating_mul(COPIES).saturating_add(FREE);
     for (tree, root) in f.roots.iter().enumerate() {
         let mut deepest = 0u32;
         // What to place, at which depth, and which slot of `children` points to it.
@@ -36,18 +42,16 @@ pub(super) fn lay_out(f: &Forest) -> Lowered<LaidOut> {
         while let Some((child, depth, slot)) = stack.pop() {
             let number = match child {
                 Child::Leaf(l) => {
-                    if std::mem::replace(&mut leaf_seen[l], true) {
-                        return refuse!("a leaf is reached in two ways");
-                    }
                     deepest = deepest.max(depth);
                     out.leaves.push(f.leaves[l].clone());
                     out.tree_of_leaf.push(tree);
                     i32::try_from(out.leaves.len()).map(|n| -n)
                 }
                 Child::Split(s) => {
-                    if std::mem::replace(&mut split_seen[s], true) {
-                        return refuse!("a node is reached in two ways: a circle, or trees that share a part");
+                    if depth as usize >= f.splits.len() {
+                        return refuse!("a way through a tree comes back to where it was");
                     }
+                    split_seen[s] = true;
                     let split = &f.splits[s];
                     let n = out.feature.len();
                     out.feature.push(split.feature);
@@ -61,6 +65,9 @@ pub(super) fn lay_out(f: &Forest) -> Lowered<LaidOut> {
                     i32::try_from(n)
                 }
             };
+            if out.feature.len() + out.leaves.len() > most {
+                return refuse!("trees share parts: without sharing they have more than {most} nodes");
+            }
             let number = number.map_err(|_| Refusal::new("more than 2^31 nodes"))?;
             match slot {
                 None => out.roots.push(number),
@@ -105,18 +112,34 @@ mod tests {
     }
 
     #[test]
-    fn circles_and_shared_parts_are_refused() {
+    fn circles_are_refused() {
         let circle = Forest {
             splits: vec![split(0, Child::Split(0), Child::Leaf(0))],
             leaves: vec![Vec::new()],
             roots: vec![Child::Split(0)],
         };
         assert!(lay_out(&circle).is_err());
+    }
+
+    #[test]
+    fn shared_parts_are_copied_within_a_bound() {
         let shared = Forest {
-            splits: vec![split(0, Child::Leaf(0), Child::Leaf(0))],
-            leaves: vec![Vec::new()],
+            splits: vec![split(0, Child::Split(1), Child::Split(1)), split(1, Child::Leaf(0), Child::Leaf(0))],
+            leaves: vec![vec![(0, 1.0)]],
             roots: vec![Child::Split(0)],
         };
-        assert!(lay_out(&shared).is_err());
+        let out = lay_out(&shared).unwrap();
+        assert_eq!((out.feature, out.children), (vec![0, 1, 1], vec![2, 1, -2, -1, -4, -3]));
+        assert_eq!((out.total_depth, out.tree_of_leaf), (2, vec![0; 4]));
+        // Each level twice: 2^40 nodes.
+        let n = 40;
+        let tower = Forest {
+            splits: (1..=n).map(|i| split(0, Child::Split(i % n), Child::Split(i % n))).collect(),
+            ..shared.clone()
+        };
+        assert!(lay_out(&tower).is_err());
+        let next = |i: usize| if i == n { Child::Leaf(0) } else { Child::Split(i) };
+        let tower = Forest { splits: (1..=n).map(|i| split(0, next(i), next(i))).collect(), ..shared };
+        assert!(lay_out(&tower).is_err());
     }
 }
