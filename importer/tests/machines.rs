@@ -33,11 +33,11 @@ fn two_classes_have_one_decision_and_its_negative() {
     let m = svc(&[1.0, -1.0], &[1.0, -1.0], &[0.1], &[5, 9], &[]);
     let out = m.run(&[x(&[5, 1], &ROWS)]);
     assert_eq!(i64s(&out[0]), [9, 9, 5, 5, 5]);
-    close(out[1].as_f32().unwrap(), &[-3.9, 3.9, -0.5, 0.5, 0.1, -0.1, 0.7, -0.7, 4.1, -4.1]);
+    close(out[1].as_f32().unwrap(), &[3.9, -3.9, 0.5, -0.5, -0.1, 0.1, -0.7, 0.7, -4.1, 4.1]);
     assert_eq!(m.import().unwrap().model.graph.labels, Labels::Ints(vec![5, 9]));
     let m = svc(&[1.0, -1.0], &[1.0, -1.0], &[0.1], &[5, 9], &[string("post_transform", "LOGISTIC")]);
     let out = m.run(&[x(&[2, 1], &ROWS[..2])]);
-    close(out[1].as_f32().unwrap(), &[0.019_840_24, 0.980_159_76, 0.377_540_65, 0.622_459_35]);
+    close(out[1].as_f32().unwrap(), &[0.980_159_76, 0.019_840_24, 0.622_459_35, 0.377_540_65]);
 }
 
 #[test]
@@ -45,14 +45,31 @@ fn many_classes_vote_by_pairs() {
     let m = svc(&[1.0, -1.0, 0.5], &[1.0, -1.0, 0.5, 0.2, 0.3, -0.7], &[0.1, 0.2, -0.3], &[5, 6, 7], &[]);
     let out = m.run(&[x(&[5, 1], &ROWS)]);
     assert_eq!(i64s(&out[0]), [6, 5, 5, 5, 5]);
+    let want = [[-3.9, -0.7, 1.0], [-0.5, 0.065, -0.105], [0.1, 0.2, -0.3], [0.7, 0.335, -0.495], [4.1, 1.1, -1.6]];
+    close(out[1].as_f32().unwrap(), want.as_flattened());
+}
+
+#[test]
+fn probabilities_are_coupled_from_pairs() {
+    let proba = [floats("prob_a", &[-1.0, -2.0, -1.0]), floats("prob_b", &[0.2, 0.0, 0.1])];
+    let m = svc(&[1.0, -1.0, 0.5], &[1.0, -1.0, 0.5, 0.2, 0.3, -0.7], &[0.1, 0.2, -0.3], &[5, 6, 7], &proba);
+    let out = m.run(&[x(&[5, 1], &ROWS)]);
+    assert_eq!(i64s(&out[0]), [6, 5, 5, 5, 5]);
     let want = [
-        [-3.9, -0.7, 1.0],
-        [-0.5, 0.065, -0.105],
-        [0.1, 0.2, -0.3],
-        [0.7, 0.335, -0.495],
-        [4.1, 1.1, -1.6],
+        [0.034_718_856, 0.691_821_1, 0.273_460_1],
+        [0.271_101_68, 0.377_865_7, 0.351_032_6],
+        [0.369_463_74, 0.304_698_88, 0.325_837_34],
+        [0.478_287_28, 0.230_407_6, 0.291_305_18],
+        [0.884_113_07, 0.017_920_524, 0.097_966_336],
     ];
     close(out[1].as_f32().unwrap(), want.as_flattened());
+    let two = [floats("prob_a", &[-1.0]), floats("prob_b", &[0.2])];
+    let out = svc(&[1.0, -1.0], &[1.0, -1.0], &[0.1], &[5, 9], &two).run(&[x(&[2, 1], &ROWS[..2])]);
+    assert_eq!(i64s(&out[0]), [9, 9]);
+    // The decisions are -3.9 and -0.5.
+    close(out[1].as_f32().unwrap(), &[0.016_302_5, 0.983_697_5, 0.331_812_23, 0.668_187_8]);
+    let bad = [floats("prob_a", &[-1.0]), floats("prob_b", &[])];
+    assert!(svc(&[1.0, -1.0], &[1.0, 1.0], &[0.1], &[5, 9], &bad).problems()[0].reason.contains("prob_b"));
 }
 
 #[test]
@@ -169,10 +186,7 @@ fn membership_in_a_set_decides() {
         int("aggregate_function", 1),
         ints("leaf_targetids", &[0, 1, 2, 3]),
         tensor_attribute("leaf_weights", t_f32(&[4], &[1.0, 10.0, 1000.0, 100.0])),
-        tensor_attribute(
-            "membership_values",
-            t_f32(&[8], &[1.2, 3.7, 8.0, 9.0, f32::NAN, 12.0, 7.0, f32::NAN]),
-        ),
+        tensor_attribute("membership_values", t_f32(&[8], &[1.2, 3.7, 8.0, 9.0, f32::NAN, 12.0, 7.0, f32::NAN])),
         int("n_targets", 4),
         ints("nodes_falseleafs", &[1, 0, 1]),
         ints("nodes_falsenodeids", &[2, 2, 3]),

@@ -13,6 +13,7 @@ use crate::ops::conv::Conv;
 use crate::ops::expand::Expand;
 use crate::ops::gather::Gather;
 use crate::ops::pad::{Pad, PadMode};
+use crate::ops::pairwise_coupling::PairwiseCoupling;
 use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::reduce::{Reduce, ReduceKind};
 use crate::ops::reshape::Reshape;
@@ -59,6 +60,7 @@ pub(super) enum Subject {
     Expand,
     Pad(PadMode),
     TreeEnsemble(Aggregate),
+    PairwiseCoupling,
 }
 
 impl Subject {
@@ -90,6 +92,7 @@ impl Subject {
             "Expand" => vec![Self::Expand],
             "Pad" => PadMode::ALL.iter().copied().map(Self::Pad).collect(),
             "TreeEnsemble" => Aggregate::ALL.iter().copied().map(Self::TreeEnsemble).collect(),
+            "PairwiseCoupling" => vec![Self::PairwiseCoupling],
             _ => Vec::new(),
         }
     }
@@ -138,6 +141,7 @@ impl Subject {
             Self::Expand => c.expand(),
             Self::Pad(mode) => c.pad(*mode),
             Self::TreeEnsemble(aggregate) => (0..6).for_each(|trees| c.trees(*aggregate, trees)),
+            Self::PairwiseCoupling => c.pairwise_coupling(),
         }
         c.out
     }
@@ -410,6 +414,19 @@ impl Cases {
                 let x = self.tensor(DType::F32, shape, values);
                 self.push(&Softmax { axis, log }.into(), vec![x], 1, if axis == 0 { &[] } else { &[0] });
             }
+        }
+    }
+
+    fn pairwise_coupling(&mut self) {
+        for (classes, pairs) in [(2, 1), (3, 3), (5, 10), (10, 45)] {
+            for values in [Ordinary, Special] {
+                let x = self.tensor(DType::F32, &[6, pairs], values);
+                self.push(&PairwiseCoupling { classes }.into(), vec![x], 1, &[0]);
+            }
+            // Probabilities, as it is used.
+            let v: Vec<f32> = (0..6 * pairs).map(|i| ((i * 37 + 11) % 101) as f32 / 101.0).collect();
+            let x = Tensor::new(vec![6, pairs], Data::F32(v)).expect("as many values as the shape has");
+            self.push(&PairwiseCoupling { classes }.into(), vec![Some(x)], 1, &[0]);
         }
     }
 

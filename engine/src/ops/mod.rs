@@ -12,6 +12,7 @@ pub mod conv;
 pub mod expand;
 pub mod gather;
 pub mod pad;
+pub mod pairwise_coupling;
 pub mod pool;
 pub mod reduce;
 pub mod reshape;
@@ -147,6 +148,8 @@ operators! {
     19 Pad(pad::Pad),
     /// An ensemble of decision trees.
     20 TreeEnsemble(tree::TreeEnsemble),
+    /// Probabilities of classes from those of pairs of classes.
+    55 PairwiseCoupling(pairwise_coupling::PairwiseCoupling),
 }
 
 impl Op {

@@ -5,8 +5,8 @@
 use lockstep_engine::dim::{Bindings, Dim};
 use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
 use lockstep_engine::ops::{
-    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, pad, pool, reduce, reshape,
-    select, slice, softmax, transpose, tree, unary,
+    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, pad, pairwise_coupling, pool,
+    reduce, reshape, select, slice, softmax, transpose, tree, unary,
 };
 use lockstep_engine::{DType, Data, Limits, Model, Tensor, TensorType};
 use rand::seq::IndexedRandom;
@@ -142,7 +142,7 @@ impl Growing {
         let known: Vec<usize> = t.shape.iter().map(|d| d.as_known().unwrap_or(1) as usize).collect();
         let axis = if rank == 0 { 0 } else { self.rng.random_range(0..rank) as u8 };
         let last = known.last().copied().unwrap_or(1);
-        match self.rng.random_range(0..21u32) {
+        match self.rng.random_range(0..22u32) {
             0 | 1 => {
                 let kind = *unary::UnaryKind::ALL.choose(&mut self.rng).unwrap();
                 self.push(unary::Unary { kind }.into(), vec![Some(x)]);
@@ -280,6 +280,10 @@ impl Growing {
                 }
             }
             20 if rank == 2 && t.dtype == DType::F32 => self.grow_trees(x, last),
+            21 if rank == 2 => {
+                let classes = if last == 1 { 2 } else { 3 };
+                self.push(pairwise_coupling::PairwiseCoupling { classes }.into(), vec![Some(x)]);
+            }
             _ => {}
         }
     }

@@ -24,17 +24,22 @@ class Trained:
     expected: dict
     truth: np.ndarray
     card: dict
+    parent: Path = MODELS
+    external: bytes | None = None
+    """Weights beside the file, in model.onnx.data."""
 
     def save(self) -> Path:
         """Writes <name>/model.onnx, test.npz and card.json; the same training gives the same bytes."""
-        folder = MODELS / self.card["name"]
-        folder.mkdir(exist_ok=True)
-        onnx.checker.check_model(self.onnx)
+        folder = self.parent / self.card["name"]
+        folder.mkdir(exist_ok=True, parents=True)
         names = [o.name for o in self.onnx.graph.output]
         assert sorted(names) == sorted(self.expected), (names, list(self.expected))
         names = [i.name for i in self.onnx.graph.input]
         assert sorted(names) == sorted(self.inputs), (names, list(self.inputs))
         (folder / "model.onnx").write_bytes(self.onnx.SerializeToString(deterministic=True))
+        if self.external is not None:
+            (folder / "model.onnx.data").write_bytes(self.external)
+        onnx.checker.check_model(folder / "model.onnx")
         expected = {f"expected:{name}": array for name, array in self.expected.items()}
         np.savez_compressed(folder / "test.npz", **self.inputs, **expected, y=self.truth)
         (folder / "card.json").write_text(card_text(self.card))

@@ -3,6 +3,7 @@
 use lockstep_engine::ops::binary::BinaryKind as B;
 use lockstep_engine::ops::compare::CompareKind as K;
 use lockstep_engine::ops::contraction::{Gemm, MatMul};
+use lockstep_engine::ops::pairwise_coupling::{MAX_CLASSES, PairwiseCoupling};
 use lockstep_engine::ops::unary::UnaryKind as U;
 use lockstep_engine::{DType, Data, Tensor};
 
@@ -179,12 +180,15 @@ pub(super) fn classifier(c: &mut Call<'_>) -> Outputs {
     let index = votes(c, over, n)?;
     let scores = match (a.is_empty(), n) {
         (false, _) if post != Post::None => return refuse!("post_transform {post:?} of probabilities"),
-        (false, 2) => return refuse!("probabilities of two classes"),
-        (false, _) => return refuse!("probabilities of {n} classes"),
-        // One decision for two classes: the second column is its negative.
+        (false, _) => {
+            let (a, b) = (a.to_vec(), b.to_vec());
+            probabilities(c, decision, a, b, n)?
+        }
+        // One decision for two classes, in the order of onnxruntime's columns: what counts against the first class, and
+        // for it.
         (true, 2) => {
             let negated = c.b.unary(U::Neg, decision)?;
-            let both = c.b.concat(&[decision, negated], 1)?;
+            let both = c.b.concat(&[negated, decision], 1)?;
             match post {
                 Post::None | Post::Logistic => post.apply(c, both)?,
                 other => return refuse!("post_transform {other:?} of two classes: runtimes disagree on it"),
@@ -194,6 +198,22 @@ pub(super) fn classifier(c: &mut Call<'_>) -> Outputs {
     };
     let label = classes.label(c, index)?;
     Ok(vec![label, Slot::Tensor(scores)])
+}
+
+/// Platt's 1 / (1 + exp(a * decision + b)) for each pair, kept off 0 and 1, then coupled.
+fn probabilities(c: &mut Call<'_>, decision: Val, a: Vec<f32>, b: Vec<f32>, n: usize) -> Lowered<Val> {
+    let Some(classes) = u32::try_from(n).ok().filter(|n| *n <= MAX_CLASSES) else {
+        return refuse!("probabilities of {n} classes, up to {MAX_CLASSES} are supported");
+    };
+    // sigmoid(-z) = 1 / (1 + exp(z)), so that both signs are turned here.
+    let (a, b) = (c.b.vector(a.iter().map(|v| -v).collect()), c.b.vector(b.iter().map(|v| -v).collect()));
+    let scaled = c.b.mul2(decision, a)?;
+    let z = c.b.add2(scaled, b)?;
+    let r = c.b.unary(U::Sigmoid, z)?;
+    let (least, most) = (c.b.scalar(LEAST), c.b.scalar(1.0 - LEAST));
+    let r = c.b.binary(B::Max, r, least)?;
+    let r = c.b.binary(B::Min, r, most)?;
+    c.b.push(PairwiseCoupling { classes }, &[r])
 }
 
 /// The class with most of the pairs' votes, the first of equals; `over`: whether a pair's first class wins.
