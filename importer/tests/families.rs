@@ -15,6 +15,7 @@ const BOUND: f64 = 1e-6;
 
 /// Families for which it is more, and why. Measured values are in tests/models/families/README.md.
 const WIDER: &[(&str, f64, &str)] = &[
+    ("cancer_svc_proba", 3e-6, "libsvm couples probabilities in float64, here in float32"),
     ("digits_bernoulli_nb", 3e-6, "log-likelihoods of hundreds in float32, then exp; onnxruntime: 4.5e-6"),
     ("digits_multinomial_nb", 1e-4, "log-likelihoods of hundreds in float32, then exp; onnxruntime: 5.7e-5"),
     ("iris_kmeans", 1e-5, "the file computes |x|^2 - 2xc + |c|^2 in float32; onnxruntime: 4.0e-6"),
@@ -126,8 +127,9 @@ fn a_row_does_not_depend_on_its_batch() {
         for row in [0, 1, rows / 2, rows - 1] {
             let one: Vec<Tensor> = all.iter().map(|t| slice(t, row)).collect();
             for (alone, joint) in common::run(&m, &one).iter().zip(&together) {
-                let joint = if joint.shape.first() == Some(&rows) { slice(joint, row) } else { joint.clone() };
-                assert_eq!(alone.to_le_bytes(), joint.to_le_bytes(), "{name}: row {row}");
+                // The rows are the first axis of more than one element.
+                let (bytes, n) = (joint.to_le_bytes(), joint.to_le_bytes().len() / rows);
+                assert_eq!(alone.to_le_bytes(), bytes[row * n..(row + 1) * n], "{name}: row {row}");
             }
         }
     }
