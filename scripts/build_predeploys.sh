@@ -81,14 +81,13 @@ for (const { label, members: list } of structs) tables[label.replace(/^struct (M
 write("contracts/registry-layout.json", `${JSON.stringify(tables, null, 2)}\n`);
 
 const kit = "contracts/src/test-kit";
-const shimFiles = ["KitShim", "KitAnswers", "KitConfig", "KitVm"].map((name) => `${kit}/${name}.sol`);
-const shimContracts = compile([...shimFiles, "contracts/src/IInference.sol"], settings);
-const shim = shimContracts[shimFiles[0]].KitShim.evm.deployedBytecode.object;
+const shimFile = `${kit}/KitShim.sol`;
+const shim = compile([shimFile], settings)[shimFile].KitShim.evm.deployedBytecode.object;
 const hex = shim.match(/.{1,100}/g).map((part) => `hex"${part}"`);
 write(
   `${kit}/ShimCode.sol`,
   `// SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.24;
+pragma solidity ^0.8.20;
 
 // Generated from KitShim.sol by scripts/build_predeploys.sh. It is fixed here because its gas must not depend on the compiler
 // or the settings of the project that uses the kit.

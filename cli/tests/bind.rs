@@ -28,6 +28,10 @@ fn bind_all(folder: &Path) {
         let source = std::fs::read_to_string(&file).unwrap();
         assert!(source.contains(report["modelId"].as_str().unwrap()), "{source}");
         assert_eq!(bound["example"], true, "{name}: {source}");
+        let fixture = std::fs::read_to_string(bound["fixture"].as_str().unwrap()).unwrap();
+        assert!(fixture.contains(report["modelId"].as_str().unwrap()), "{name}");
+        let weights = std::fs::read(&model).unwrap();
+        assert!(weights.len() > 2000 && fixture.len() > 2 * (weights.len() - 8192), "{name}: the model is not all there");
     }
 }
 
@@ -86,6 +90,36 @@ fn bindings_of_all_models_are_formatted_and_compile() {
     let built = forge().unwrap().args(["build", "--no-cache"]).current_dir(dir.path()).output().unwrap();
     let printed = format!("{}{}", String::from_utf8_lossy(&built.stdout), String::from_utf8_lossy(&built.stderr));
     assert!(built.status.success(), "{printed}");
+}
+
+#[test]
+fn fixtures_go_where_they_are_told_and_may_be_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, _) = import("iris_forest", dir.path());
+    let (risk, test) = (dir.path().join("Risk.sol"), dir.path().join("RiskOfTest.sol"));
+    let bound = lockstep(["bind", &text(&model), "-o", &text(&risk), "--fixture", &text(&test), "--json"]).json();
+    assert_eq!(bound["fixture"], text(&test));
+    assert!(std::fs::read_to_string(&test).unwrap().contains("library RiskFixture {"));
+    let bound = lockstep(["bind", &text(&model), "-o", &text(&risk), "--no-fixture", "--json"]).json();
+    assert_eq!(bound["fixture"], serde_json::Value::Null);
+    assert!(!dir.path().join("RiskFixture.sol").exists());
+    assert_eq!(lockstep(["bind", &text(&model), "-o", &text(&risk), "--fixture", "x.txt"]).status, 2);
+}
+
+#[test]
+fn the_committed_fixtures_are_what_bind_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let committed = root().join("contracts/test/models");
+    for name in MODELS {
+        let (model, _) = import(name, dir.path());
+        let library: String = name.split('_').map(|w| format!("{}{}", w[..1].to_uppercase(), &w[1..])).collect();
+        let file = dir.path().join(format!("{library}.sol"));
+        assert_eq!(lockstep(["bind", &text(&model), "-o", &text(&file)]).status, 0);
+        for file in [format!("{library}.sol"), format!("{library}Fixture.sol")] {
+            let (now, then) = (std::fs::read(dir.path().join(&file)).unwrap(), std::fs::read(committed.join(&file)).unwrap());
+            assert!(now == then, "{file} has changed: scripts/fixtures.sh writes it again");
+        }
+    }
 }
 
 #[test]

@@ -21,8 +21,7 @@ interface ScriptVm {
 ///   VOLATILITY_MODEL_ID=0x… npx forge script contracts/script/DeployExample.s.sol --rpc-url http://127.0.0.1:8545 \
 ///     --broadcast --private-key 0x…
 ///
-/// VOLATILITY_MODEL_ID may be left out where the binary `lockstep` is at hand: the id is then that of the model file
-/// target/models/volatility_mlp.lsm. Fill the pool by addLiquidity; both tokens can be minted by anyone.
+/// VOLATILITY_MODEL_ID may be left out: the id is then that of the model file target/models/volatility_mlp.lsm. Fill the pool by addLiquidity; both tokens can be minted by anyone.
 /// @dev It only deploys, and constructors here infer nothing. So forge's simulation on the node's state, which knows no
 /// precompile, runs it too.
 contract DeployExample is InferenceScript {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.24;
+pragma solidity ^0.8.20;
 
 /// @notice A tensor of `run`: packed little-endian values in row-major order.
 /// @param dtype ONNX number of the element type: f32 = 1, u8 = 2, i8 = 3, i32 = 6, i64 = 7, bool = 9.

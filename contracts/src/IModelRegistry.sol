@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.24;
+pragma solidity ^0.8.20;
 
 /// @notice A model's record. The first five fields share one word, which is all that the precompile reads.
 /// @param status 0: unknown, or open where `graphLength` is not 0; 1: registered; 2: activated.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.24;
+pragma solidity ^0.8.20;
 
 /// @title Numbers with 18 decimals, the units of `infer` and `classify`
 /// @notice A token amount or a price feed's answer becomes a feature by `Wad.fromDecimals(answer, 8)`.

@@ -6,7 +6,7 @@ import {Inference} from "../../src/Inference.sol";
 import {Model} from "../../src/IModelRegistry.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {InferenceTest} from "../../src/test-kit/InferenceTest.sol";
-import {KitAnswers} from "../../src/test-kit/KitAnswers.sol";
+import {KitStore} from "../../src/test-kit/KitStore.sol";
 import {KitBinary} from "../../src/test-kit/KitBinary.sol";
 import {Caller} from "../utils/Caller.sol";
 import {Test} from "../utils/Test.sol";
@@ -128,7 +128,7 @@ contract InferenceKitTest is Test, InferenceTest {
         (bool ok, uint256 used, bytes memory answer) = caller.measure(address(0xa11), 50_000, _ask(0, 9000, 0, 1));
         string memory reason = "lockstep cannot compute this here: given 1 gas, told 50000";
         vm.assertFalse(ok, "status");
-        vm.assertEq(answer, abi.encodeWithSelector(KitAnswers.KitFailed.selector, reason));
+        vm.assertEq(answer, abi.encodeWithSelector(KitStore.KitFailed.selector, reason));
         vm.assertLt(used, 50_000, "gas");
         (ok,) = address(0x4C6f636B73746570).call(bytes(reason));
     }

@@ -7,6 +7,7 @@ import {Inference} from "../../src/Inference.sol";
 import {ModelRegistry} from "../../src/ModelRegistry.sol";
 import {Tensors} from "../../src/Tensors.sol";
 import {InferenceTest} from "../../src/test-kit/InferenceTest.sol";
+import {Backend} from "../../src/test-kit/KitStore.sol";
 import {Caller} from "../utils/Caller.sol";
 import {Test} from "../utils/Test.sol";
 
@@ -19,6 +20,7 @@ contract NativeKitTest is Test, InferenceTest {
     Caller private caller;
 
     function setUp() public {
+        useBackend(Backend.Native);
         caller = new Caller();
         volatility = useModel("target/models/volatility_mlp.lsm");
         cancer = useModel("target/models/breast_cancer_logreg.lsm");

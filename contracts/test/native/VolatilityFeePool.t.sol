@@ -7,6 +7,7 @@ import {VolatilityFee} from "../../examples/dynamic-fee-pool/VolatilityFee.sol";
 import {VolatilityFeePool} from "../../examples/dynamic-fee-pool/VolatilityFeePool.sol";
 import {Inference} from "../../src/Inference.sol";
 import {InferenceTest} from "../../src/test-kit/InferenceTest.sol";
+import {Backend} from "../../src/test-kit/KitStore.sol";
 import {Test} from "../utils/Test.sol";
 
 /// @notice The pool with the real volatility model.
@@ -17,6 +18,7 @@ contract VolatilityFeePoolNativeTest is Test, InferenceTest {
     bytes32 private model;
 
     function setUp() public {
+        useBackend(Backend.Native);
         model = useModel("target/models/volatility_mlp.lsm");
         (token0, token1) = (new DemoToken("Zero", "ZERO"), new DemoToken("One", "ONE"));
         pool = new VolatilityFeePool(IERC20(address(token0)), IERC20(address(token1)), model);
