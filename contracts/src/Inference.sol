@@ -2,6 +2,8 @@
 pragma solidity ^0.8.20;
 
 import {IInference, ModelInfo, Tensor} from "./IInference.sol";
+import {InferenceCall} from "./InferenceCall.sol";
+import {Row, Rows} from "./Rows.sol";
 import {Tensors} from "./Tensors.sol";
 import {Wad} from "./Wad.sol";
 
@@ -11,13 +13,12 @@ import {Wad} from "./Wad.sol";
 /// All functions revert as the precompile reverts, with its data unchanged. `tryInfer` and `tryClassify` return a failure
 /// in place of reverting, but only one that is the call's own fault (IInference's errors); never out of gas, never
 /// `TwinCannotRun`, since neither says anything about the input.
-/// @dev Numbers have 18 decimals; `Wad` converts, `Tensors` builds and reads the tensors of `run`.
+/// It takes whichever answers at 0x…0A11: the precompile on a Lockstep node, the twin stored there where a tool runs the
+/// chain's state in another EVM. `InferenceNative` insists on the precompile, `InferenceSolidity` on the twin.
+/// @dev Numbers have 18 decimals; `Wad` converts, `Rows` builds rows, `Tensors` builds and reads the tensors of `run`.
 library Inference {
     /// @notice Where every Lockstep chain has the precompile.
-    address internal constant PRECOMPILE = 0x0000000000000000000000000000000000000a11;
-
-    /// @notice There is no Lockstep here: the address holds no code and returned nothing.
-    error MissingPrecompile(address precompile);
+    address internal constant PRECOMPILE = InferenceCall.PRECOMPILE;
 
     /// @notice Runs a tabular model on one or more rows of numbers.
     /// @param x The features, 18 decimals each, row by row in the model's feature order.
@@ -30,6 +31,22 @@ library Inference {
     /// @return y The first value of the primary output, 18 decimals.
     function inferScalar(bytes32 modelId, int256[] memory x) internal view returns (int256 y) {
         return infer(modelId, x)[0];
+    }
+
+    /// @notice Runs a model on several rows in one call, which costs less than a call for each.
+    /// @param rows Rows of one length.
+    /// @return y The primary output of the rows, one after the other.
+    function inferBatch(bytes32 modelId, int256[][] memory rows) internal view returns (int256[] memory y) {
+        return infer(modelId, Rows.join(rows));
+    }
+
+    /// @notice Classifies several rows in one call. See inferBatch.
+    function classifyBatch(bytes32 modelId, int256[][] memory rows)
+        internal
+        view
+        returns (uint256[] memory classIndex, int256[] memory score)
+    {
+        return classify(modelId, Rows.join(rows));
     }
 
     /// @notice Classifies one or more rows.
@@ -60,6 +77,21 @@ library Inference {
     /// @dev The caller's own costs are not in it: memory, the CALL itself, and the 1/64 of gas that a caller keeps back.
     function quote(bytes memory call) internal view returns (uint256 gas) {
         return abi.decode(_call(abi.encodeCall(IInference.quote, (call))), (uint256));
+    }
+
+    /// @notice What `infer` will be charged for these rows.
+    function quoteInfer(bytes32 modelId, int256[] memory x) internal view returns (uint256 gas) {
+        return quote(encodeInfer(modelId, x));
+    }
+
+    /// @notice What `classify` will be charged for these rows.
+    function quoteClassify(bytes32 modelId, int256[] memory x) internal view returns (uint256 gas) {
+        return quote(encodeClassify(modelId, x));
+    }
+
+    /// @notice What `run` will be charged for these tensors.
+    function quoteRun(bytes32 modelId, Tensor[] memory inputs) internal view returns (uint256 gas) {
+        return quote(encodeRun(modelId, inputs));
     }
 
     /// @notice `infer` for callers that go on without an answer.
@@ -106,43 +138,14 @@ library Inference {
 
     /// @notice Whether an error says that the call itself was at fault: any error of IInference but TwinCannotRun.
     function isRefusal(bytes memory reason) internal pure returns (bool) {
-        if (reason.length < 4) return false;
-        // forge-lint: disable-next-line(unsafe-typecast)
-        bytes4 s = bytes4(reason);
-        return s == IInference.UnknownModel.selector || s == IInference.ModelNotActive.selector
-            || s == IInference.OutOfRange.selector || s == IInference.NotANumber.selector
-            || s == IInference.NotRepresentable.selector || s == IInference.WrongLength.selector
-            || s == IInference.WrongInputCount.selector || s == IInference.WrongType.selector
-            || s == IInference.WrongShape.selector || s == IInference.DimensionConflict.selector
-            || s == IInference.NotTabular.selector || s == IInference.NotAClassifier.selector
-            || s == IInference.ShapeMismatch.selector || s == IInference.ComputationFailed.selector
-            || s == IInference.LimitExceeded.selector || s == IInference.InvalidGraph.selector
-            || s == IInference.NotCanonical.selector || s == IInference.UnknownSelector.selector
-            || s == IInference.ValueNotAccepted.selector || s == IInference.DelegateCall.selector
-            || s == IInference.InvalidWeights.selector;
+        return InferenceCall.isRefusal(reason);
     }
 
-    function _call(bytes memory call) private view returns (bytes memory data) {
-        bool ok;
-        (ok, data) = PRECOMPILE.staticcall(call);
-        if (!ok) _revertWith(data);
-        _requireAnswer(data);
+    function _call(bytes memory call) private view returns (bytes memory) {
+        return InferenceCall.required(PRECOMPILE, call);
     }
 
     function _tryCall(bytes memory call) private view returns (bool ok, bytes memory data) {
-        (ok, data) = PRECOMPILE.staticcall(call);
-        if (ok) _requireAnswer(data);
-        else if (!isRefusal(data)) _revertWith(data);
-    }
-
-    /// @dev A call to an account without code succeeds and returns nothing.
-    function _requireAnswer(bytes memory data) private view {
-        if (data.length == 0 && PRECOMPILE.code.length == 0) revert MissingPrecompile(PRECOMPILE);
-    }
-
-    function _revertWith(bytes memory data) private pure {
-        assembly ("memory-safe") {
-            revert(add(data, 32), mload(data))
-        }
+        return InferenceCall.tried(PRECOMPILE, call);
     }
 }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {Feature, IInference, ModelInfo, Tensor, TensorInfo} from "../src/IInference.sol";
 import {Inference} from "../src/Inference.sol";
+import {InferenceCall} from "../src/InferenceCall.sol";
 import {Tensors} from "../src/Tensors.sol";
 import {Test} from "./utils/Test.sol";
 
@@ -120,7 +121,7 @@ contract InferenceLibraryTest is Test {
 
     function test_addressWithoutCode() public {
         vm.etch(PRECOMPILE, "");
-        _expectRaised(abi.encodeWithSelector(Inference.MissingPrecompile.selector, PRECOMPILE));
+        _expectRaised(abi.encodeWithSelector(InferenceCall.MissingPrecompile.selector, PRECOMPILE));
     }
 
     function test_emptyAnswerOfCodeIsNoAnswer() public {

@@ -43,7 +43,9 @@ abstract contract InferenceKit {
         _checkSize(backend, model);
         modelId = KitInstaller.registerModel(model.graph, model.weights);
         if (modelId != model.modelId) {
-            revert UnusableModel(string.concat(model.name, ": the fixture's bytes are not its modelId's: bind it again"));
+            revert UnusableModel(string.concat(
+                    model.name, ": the fixture's bytes are not its modelId's: bind it again"
+                ));
         }
         if (backend == Backend.Native) _giveToBinary(kit, model);
         (model.graph, model.weights) = ("", "");
@@ -166,16 +168,14 @@ abstract contract InferenceKit {
     function _checkSize(Backend backend, ModelFixture memory model) private pure {
         uint256 size = model.graph.length + model.weights.length;
         if (backend != Backend.Reference || size <= LARGEST_REFERENCE_MODEL) return;
-        revert UnusableModel(
-            string.concat(
+        revert UnusableModel(string.concat(
                 model.name,
                 " has ",
                 KIT_VM.toString(size),
                 " bytes, the reference back end takes ",
                 KIT_VM.toString(LARGEST_REFERENCE_MODEL),
                 ": set LOCKSTEP_BACKEND=native"
-            )
-        );
+            ));
     }
 
     /// @dev Writes the model to a file that the binary reads.

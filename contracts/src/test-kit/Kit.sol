@@ -105,7 +105,10 @@ contract Kit is KitNative, KitReference, KitRpc, KitRanges {
         return (a.status, a.gasUsed > given ? given : a.gasUsed, a.data);
     }
 
-    function _answer(uint256 given, uint256 value, address self, bytes calldata call) private returns (Answer memory a) {
+    function _answer(uint256 given, uint256 value, address self, bytes calldata call)
+        private
+        returns (Answer memory a)
+    {
         if (self.codehash == DELEGATION) return _delegated();
         bool plain = value == 0 && self == PRECOMPILE;
         if (plain) {
@@ -123,10 +126,19 @@ contract Kit is KitNative, KitReference, KitRpc, KitRanges {
             if (found) return a;
         }
         _warnOfRanges(call);
-        if (_backend == Backend.Native) a = _native(given, value, self, call);
-        else if (_backend == Backend.Rpc) a = _rpc(call);
-        else if (_backend == Backend.Reference) a = _reference(call);
-        else _fail(string.concat("this call was not recorded in ", _replayFile, ": record again (docs/testing-contracts.md)"));
+        if (_backend == Backend.Native) {
+            a = _native(given, value, self, call);
+        } else if (_backend == Backend.Rpc) {
+            a = _rpc(call);
+        } else if (_backend == Backend.Reference) {
+            a = _reference(call);
+        } else {
+            _fail(
+                string.concat(
+                    "this call was not recorded in ", _replayFile, ": record again (docs/testing-contracts.md)"
+                )
+            );
+        }
         if (!plain || a.status > REVERT) return a;
         _cache(key, a);
         if (_recording) _record(key, a);
@@ -173,9 +185,8 @@ contract Kit is KitNative, KitReference, KitRpc, KitRanges {
     }
 
     function _record(bytes32 key, Answer memory a) private {
-        string memory line = string.concat(
-            KIT_VM.toString(key), " ", KIT_VM.toString(abi.encode(a.status, a.gasUsed, a.data))
-        );
+        string memory line =
+            string.concat(KIT_VM.toString(key), " ", KIT_VM.toString(abi.encode(a.status, a.gasUsed, a.data)));
         try KIT_VM.writeLine(_replayFile, line) {}
         catch (bytes memory reason) {
             _fail(string.concat("cannot record in ", _replayFile, ": ", _text(reason)));

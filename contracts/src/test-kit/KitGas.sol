@@ -34,8 +34,8 @@ library KitGas {
         pure
         returns (uint256)
     {
-        return throughRegistry(callLength) + PER_SHAPE_ITEM * (m.shapeItems + names(info))
-            + PER_OUTPUT_WORD * ((m.description.length + 31) / 32);
+        return throughRegistry(callLength) + PER_SHAPE_ITEM * (m.shapeItems + names(info)) + PER_OUTPUT_WORD
+            * ((m.description.length + 31) / 32);
     }
 
     /// @notice Features, categories and labels: what `describe` looks at beside the graph's shapes.

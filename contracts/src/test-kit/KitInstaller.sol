@@ -44,7 +44,9 @@ library KitInstaller {
         kit.configure(backend, mockGas);
         string memory file = KIT_VM.envOr("LOCKSTEP_REPLAY", string("test/lockstep.replay"));
         bool record = KIT_VM.envOr("LOCKSTEP_RECORD", false);
-        if (record && backend == Backend.Replay) revert NoBackend(string.concat("a replay cannot be recorded: ", RECORDED));
+        if (record && backend == Backend.Replay) {
+            revert NoBackend(string.concat("a replay cannot be recorded: ", RECORDED));
+        }
         kit.setReplayFile(file, record);
         if (backend == Backend.Replay) _loadRecording(kit, file);
         else if (backend == Backend.Rpc) _connect(kit);
@@ -105,13 +107,11 @@ library KitInstaller {
         try KIT_VM.readFile(file) returns (string memory content) {
             text = content;
         } catch {
-            revert NoBackend(
-                string.concat(
+            revert NoBackend(string.concat(
                     "cannot read the recorded answers in ",
                     file,
                     ": record them (LOCKSTEP_RECORD=true, forge test -j 1), set LOCKSTEP_REPLAY, and allow it in foundry.toml: fs_permissions = [{ access = \"read\", path = \"./test\" }]"
-                )
-            );
+                ));
         }
         string[] memory lines = KIT_VM.split(text, "\n");
         for (uint256 i; i < lines.length; ++i) {
@@ -133,9 +133,9 @@ library KitInstaller {
                 revert NoBackend(string.concat("the node at ", url, " has no model registry: it is no Lockstep node"));
             }
         } catch {
-            revert NoBackend(
-                string.concat("no node answers at ", url, ": start one (`lockstep node --dev`) or set LOCKSTEP_RPC")
-            );
+            revert NoBackend(string.concat(
+                    "no node answers at ", url, ": start one (`lockstep node --dev`) or set LOCKSTEP_RPC"
+                ));
         }
         kit.setRpcUrl(url);
     }
@@ -159,7 +159,8 @@ library KitInstaller {
         for (uint256 i; i < chunks.length; ++i) {
             uint256 start = i * CHUNK;
             uint256 size = section.length - start < CHUNK ? section.length - start : CHUNK;
-            bytes memory initCode = abi.encodePacked(hex"600b5981380380925939f300", ModelFiles.slice(section, start, size));
+            bytes memory initCode =
+                abi.encodePacked(hex"600b5981380380925939f300", ModelFiles.slice(section, start, size));
             chunks[i] = ModelRegistry(REGISTRY).chunkAddress(keccak256(initCode));
             KIT_VM.etch(chunks[i], ModelFiles.slice(initCode, 11, size + 1));
         }

@@ -15,7 +15,10 @@ abstract contract KitNative is KitStore {
     /// @param given The gas of the call.
     /// @param value The ether sent along.
     /// @param self The account that runs the precompile's code: another than the precompile's under DELEGATECALL.
-    function _native(uint256 given, uint256 value, address self, bytes calldata call) internal returns (Answer memory a) {
+    function _native(uint256 given, uint256 value, address self, bytes calldata call)
+        internal
+        returns (Answer memory a)
+    {
         string[] memory command = _command(given, value, self != PRECOMPILE);
         bool inFile = call.length > LONGEST_ARGUMENT;
         command[command.length - 2] = inFile ? "--calldata-file" : "--calldata";

@@ -89,7 +89,9 @@ abstract contract KitRanges is KitStore {
         string memory sign = v < 0 ? "-" : "";
         if (size != 0 && (size < 1e12 || size >= 1e33)) {
             uint256 digits;
-            for (uint256 rest = size; rest >= 10; rest /= 10) ++digits;
+            for (uint256 rest = size; rest >= 10; rest /= 10) {
+                ++digits;
+            }
             string memory lead = KIT_VM.toString(size / 10 ** digits);
             return digits < 18
                 ? string.concat(sign, lead, "e-", KIT_VM.toString(18 - digits))

@@ -15,12 +15,18 @@ abstract contract KitReference is KitStore {
     /// @notice What a call is charged where the node's charge is not known here.
     uint256 internal constant GAS_ESTIMATE = 20_000;
 
+    /// @dev By this call `InferenceNative` finds out whether the precompile is here.
+    bytes32 private constant EMPTY_VALIDATION = keccak256(
+        hex"c16e50ef00000000000000000000000000000000000000000000000000000000000000200000000000000000000000000000000000000000000000000000000000000000"
+    );
+
     /// @dev A call with neither value nor a foreign account.
     function _reference(bytes calldata call) internal returns (Answer memory a) {
         ModelFixture memory m = _fixtureOf(call);
         if (m.description.length != 0 && call.length == 36 && bytes4(call[:4]) == IInference.describe.selector) {
             return _describe(m, call.length);
         }
+        if (keccak256(call) == EMPTY_VALIDATION) return _noGraph(call.length);
         bool ok;
         (ok, a.data) = KIT_TWIN.staticcall(call);
         bytes4 selector = a.data.length < 4 ? bytes4(0) : bytes4(a.data);
@@ -36,6 +42,13 @@ abstract contract KitReference is KitStore {
         } else {
             (a.status, a.gasUsed) = (REVERT, _chargeOfError(m, call, selector));
         }
+    }
+
+    function _noGraph(uint256 callLength) private pure returns (Answer memory a) {
+        (a.status, a.gasUsed) = (REVERT, KitGas.entry(callLength));
+        a.data = abi.encodeWithSelector(
+            IInference.InvalidGraph.selector, "not a canonical model file at byte 0: the section ends early"
+        );
     }
 
     function _describe(ModelFixture memory m, uint256 callLength) private pure returns (Answer memory a) {

@@ -13,7 +13,8 @@ abstract contract KitRpc is KitStore {
     /// @dev Passes its call data on to the precompile; returns abi.encode(failed, gas used, data):
     /// calldatacopy(0, 0, calldatasize); g = gas; ok = staticcall(gas, 0xa11, ..); used = g - gas - 115, which is what stands
     /// between the two readings beside the precompile's own charge.
-    string private constant PROBE = "0x365f5f375a5f5f365f610a115afa5a9190155f520360739003602052606060405" "23d6060523d5f60803e3d6080015ff3";
+    string private constant PROBE = "0x365f5f375a5f5f365f610a115afa5a9190155f520360739003602052606060405"
+        "23d6060523d5f60803e3d6080015ff3";
 
     /// @dev Gas of the whole request: as much as nodes give to an eth_call.
     string private constant REQUEST_GAS = "0x2faf080";

@@ -18,13 +18,11 @@ library ModelFiles {
         try KIT_VM.readFileBinary(path) returns (bytes memory content) {
             file = content;
         } catch {
-            revert BadModelFile(
-                string.concat(
+            revert BadModelFile(string.concat(
                     "cannot read ",
                     path,
                     ": it is not there, or foundry.toml lacks fs_permissions = [{ access = \"read\", path = \"./\" }]; a fixture of `lockstep bind` needs neither"
-                )
-            );
+                ));
         }
         if (file.length < HEADER || bytes8(slice(file, 0, 8)) != "LOCKSTEP") {
             revert BadModelFile(string.concat(path, " is no model file: `lockstep import` makes one"));
@@ -44,11 +42,7 @@ library ModelFiles {
     function encode(ModelFixture memory m) internal pure returns (bytes memory) {
         uint256 end = HEADER + m.graph.length;
         bytes memory header = abi.encodePacked(
-            "LOCKSTEP",
-            hex"01000000",
-            _reversed(m.graph.length, 4),
-            _reversed(m.weights.length, 8),
-            bytes8(0)
+            "LOCKSTEP", hex"01000000", _reversed(m.graph.length, 4), _reversed(m.weights.length, 8), bytes8(0)
         );
         return abi.encodePacked(header, m.graph, new bytes((end + 63) / 64 * 64 - end), m.weights);
     }

@@ -33,7 +33,9 @@ contract ReferenceKitTest is Test, InferenceTest {
 
     function test_gasIsTheQuote() public view {
         _checkQuote(_volatility());
-        _checkQuote(Inference.encodeClassify(BreastCancerLogreg.MODEL_ID, BreastCancerLogreg.row(BreastCancerLogreg.example())));
+        _checkQuote(
+            Inference.encodeClassify(BreastCancerLogreg.MODEL_ID, BreastCancerLogreg.row(BreastCancerLogreg.example()))
+        );
     }
 
     function test_repeatedCallIsAnsweredFromTheCacheAtTheSameGas() public view {
