@@ -95,6 +95,16 @@ abstract contract InferenceKit {
         kit.setBinary(KitBinary.check(path));
     }
 
+    /// @notice Takes the back end `replay` with the answers recorded in this file.
+    function useRecording(string memory path) internal {
+        KitInstaller.replay(_kit(), path, DEFAULT_MOCK_GAS);
+    }
+
+    /// @notice From here on writes every answer that is found to a file, for the back end `replay`.
+    function recordAnswers(string memory path) internal {
+        _kit().setReplayFile(path, true);
+    }
+
     /// @notice Answers `infer` for a model that need not exist.
     /// @param y 18 decimals each.
     function mockOutput(bytes32 modelId, int256[] memory y) internal {

@@ -47,10 +47,17 @@ library KitInstaller {
         if (record && backend == Backend.Replay) {
             revert NoBackend(string.concat("a replay cannot be recorded: ", RECORDED));
         }
+        if (backend == Backend.Replay) return replay(kit, file, mockGas);
         kit.setReplayFile(file, record);
-        if (backend == Backend.Replay) _loadRecording(kit, file);
-        else if (backend == Backend.Rpc) _connect(kit);
+        if (backend == Backend.Rpc) _connect(kit);
         else if (backend == Backend.Reference) _installTwin();
+    }
+
+    /// @notice Switches to the answers recorded in a file.
+    function replay(Kit kit, string memory file, uint256 mockGas) internal {
+        kit.configure(Backend.Replay, mockGas);
+        kit.setReplayFile(file, false);
+        _loadRecording(kit, file);
     }
 
     /// @notice Stores and registers a model and makes it active from block 0 on, with its chunks where the registry has them.

@@ -18,23 +18,31 @@ abstract contract KitRanges is KitStore {
     uint256 private constant MOST_WARNINGS = 5;
     address private constant CONSOLE = 0x000000000000000000636F6e736F6c652e6c6f67;
 
-    /// @dev `infer` and `classify` only: the tensors of `run` have no decimals to forget.
     function _warnOfRanges(bytes calldata call) internal view {
-        if (call.length < 132) return;
+        string[] memory texts = _warnings(call);
+        for (uint256 i; i < texts.length && bytes(texts[i]).length != 0; ++i) {
+            (bool ignored,) = CONSOLE.staticcall(abi.encodeWithSignature("log(string)", texts[i]));
+            ignored;
+        }
+    }
+
+    /// @dev What there is to say of a call; empty texts at the end. `infer` and `classify` only: the tensors of `run` have no
+    /// decimals to forget.
+    function _warnings(bytes calldata call) internal view returns (string[] memory texts) {
+        if (call.length < 132) return texts;
         bytes4 selector = bytes4(call[:4]);
-        if (selector != IInference.infer.selector && selector != IInference.classify.selector) return;
+        if (selector != IInference.infer.selector && selector != IInference.classify.selector) return texts;
         ModelFixture storage m = _fixtures[bytes32(call[4:36])];
         bytes memory ranges = m.ranges;
-        if (ranges.length == 0 || m.rowFeatures == 0) return;
+        if (ranges.length == 0 || m.rowFeatures == 0) return texts;
+        texts = new string[](MOST_WARNINGS);
         uint256 warned;
         uint256 values = (call.length - 100) / 32;
         for (uint256 i; i < values && warned < MOST_WARNINGS; ++i) {
             int256 v = int256(uint256(bytes32(call[100 + 32 * i:132 + 32 * i])));
             uint256 feature = i % m.rowFeatures;
             (int256 low, int256 high) = _range(ranges, feature);
-            if (!_isFarOff(v, low, high)) continue;
-            ++warned;
-            _log(m, feature, v, low, high);
+            if (_isFarOff(v, low, high)) texts[warned++] = _text(m, feature, v, low, high);
         }
     }
 
@@ -64,9 +72,13 @@ abstract contract KitRanges is KitStore {
         high = int128(uint128(word));
     }
 
-    function _log(ModelFixture storage m, uint256 feature, int256 v, int256 low, int256 high) private view {
+    function _text(ModelFixture storage m, uint256 feature, int256 v, int256 low, int256 high)
+        private
+        view
+        returns (string memory)
+    {
         string[] memory names = KIT_VM.split(m.features, "\n");
-        string memory text = string.concat(
+        return string.concat(
             "lockstep: ",
             m.name,
             ": ",
@@ -79,8 +91,6 @@ abstract contract KitRanges is KitStore {
             _decimal(high),
             ": scale forgotten? (values have 18 decimals: 1.5 is 1.5e18)"
         );
-        (bool ignored,) = CONSOLE.staticcall(abi.encodeWithSignature("log(string)", text));
-        ignored;
     }
 
     /// @dev A number with 18 decimals: six of them, or one digit and the exponent where it is smaller or larger than that shows.

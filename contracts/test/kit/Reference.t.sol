@@ -115,13 +115,6 @@ contract ReferenceKitTest is Test, InferenceTest {
         Inference.infer(VolatilityMlp.MODEL_ID, x);
     }
 
-    function test_scaleForgottenIsLogged() public view {
-        VolatilityMlp.Features memory x = VolatilityMlp.example();
-        x.returns0 = 20e18;
-        x.returns1 = 3;
-        VolatilityMlp.infer(x);
-    }
-
     function infer(bytes32 modelId, int256[] memory x) external view {
         Inference.infer(modelId, x);
     }

@@ -40,10 +40,14 @@ interface Vm {
     function assertLt(uint256 left, uint256 right, string calldata message) external pure;
     function assertApproxEqAbs(int256 left, int256 right, uint256 maxDelta, string calldata message) external pure;
     function assertApproxEqAbs(uint256 left, uint256 right, uint256 maxDelta, string calldata message) external pure;
+    function createDir(string calldata path, bool recursive) external;
+    function createSelectFork(string calldata url) external returns (uint256 id);
     function deal(address account, uint256 balance) external;
+    function envOr(string calldata name, string calldata defaultValue) external view returns (string memory);
     function etch(address account, bytes calldata code) external;
     function envOr(string calldata name, string calldata defaultValue) external view returns (string memory);
     function exists(string calldata path) external view returns (bool);
+    function expectCall(address callee, bytes calldata data) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectRevert() external;
@@ -64,6 +68,8 @@ interface Vm {
     function prank(address sender) external;
     function readFile(string calldata path) external view returns (string memory);
     function recordLogs() external;
+    function removeFile(string calldata path) external;
+    function revertToState(uint256 snapshot) external returns (bool);
     function roll(uint256 blockNumber) external;
     function revertToState(uint256 snapshot) external returns (bool);
     function signAndAttachDelegation(address implementation, uint256 privateKey)
@@ -75,5 +81,6 @@ interface Vm {
     function stopPrank() external;
     function store(address account, bytes32 slot, bytes32 value) external;
     function toString(uint256 value) external pure returns (string memory);
+    function writeFile(string calldata path, string calldata data) external;
     function warp(uint256 timestamp) external;
 }
