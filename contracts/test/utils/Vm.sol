@@ -71,7 +71,6 @@ interface Vm {
     function removeFile(string calldata path) external;
     function revertToState(uint256 snapshot) external returns (bool);
     function roll(uint256 blockNumber) external;
-    function revertToState(uint256 snapshot) external returns (bool);
     function signAndAttachDelegation(address implementation, uint256 privateKey)
         external
         returns (SignedDelegation memory);
