@@ -30,8 +30,7 @@ fn bind_all(folder: &Path) {
         assert_eq!(bound["example"], true, "{name}: {source}");
         let fixture = std::fs::read_to_string(bound["fixture"].as_str().unwrap()).unwrap();
         assert!(fixture.contains(report["modelId"].as_str().unwrap()), "{name}");
-        let weights = std::fs::read(&model).unwrap();
-        assert!(weights.len() > 2000 && fixture.len() > 2 * (weights.len() - 8192), "{name}: the model is not all there");
+        assert!(fixture.len() > std::fs::read(&model).unwrap().len(), "{name}: the model is not all there");
     }
 }
 
@@ -116,7 +115,8 @@ fn the_committed_fixtures_are_what_bind_writes() {
         let file = dir.path().join(format!("{library}.sol"));
         assert_eq!(lockstep(["bind", &text(&model), "-o", &text(&file)]).status, 0);
         for file in [format!("{library}.sol"), format!("{library}Fixture.sol")] {
-            let (now, then) = (std::fs::read(dir.path().join(&file)).unwrap(), std::fs::read(committed.join(&file)).unwrap());
+            let (now, then) =
+                (std::fs::read(dir.path().join(&file)).unwrap(), std::fs::read(committed.join(&file)).unwrap());
             assert!(now == then, "{file} has changed: scripts/fixtures.sh writes it again");
         }
     }
