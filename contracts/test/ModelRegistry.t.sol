@@ -225,8 +225,9 @@ contract ModelRegistryTest is RegistryTest {
         vm.assertEq(status, 1);
     }
 
-    function test_withoutPrecompileTheMarkerAnswers() public {
+    function test_withoutPrecompileTheTwinRefuses() public {
         bytes32 id = _registered(100, 0);
+        vm.etch(PRECOMPILE, vm.parseJsonBytes(vm.readFile("contracts/twin.json"), ".modules[0].code"));
         vm.expectPartialRevert(IInference.TwinCannotRun.selector);
         REGISTRY.activate(id);
     }

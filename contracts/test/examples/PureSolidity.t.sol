@@ -117,6 +117,7 @@ contract PureSolidityTest is Test {
     }
 
     function testFuzz_codeData(bytes memory data) public {
+        vm.assume(data.length < 24_576);
         vm.assertEq(CodeData.load(CodeData.store(data)), data);
     }
 

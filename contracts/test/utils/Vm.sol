@@ -45,7 +45,6 @@ interface Vm {
     function deal(address account, uint256 balance) external;
     function envOr(string calldata name, string calldata defaultValue) external view returns (string memory);
     function etch(address account, bytes calldata code) external;
-    function envOr(string calldata name, string calldata defaultValue) external view returns (string memory);
     function exists(string calldata path) external view returns (bool);
     function expectCall(address callee, bytes calldata data) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
