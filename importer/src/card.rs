@@ -18,6 +18,9 @@ pub struct Card {
     /// `classification` or `regression`, where that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
+    /// Class of the weights, where they are quantised: `I8, blocks of 32`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// Values of a row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<FeatureCard>,

@@ -288,6 +288,7 @@ fn make_card(
             .map(|o| Opset { domain: o.domain.clone().unwrap_or_default(), version: o.version.unwrap_or(1) })
             .collect(),
         task: o.task.or(task).map(str::to_owned),
+        weights: None,
         features: f
             .graph
             .features

@@ -17,6 +17,7 @@ mod lower;
 pub mod operators;
 pub mod options;
 pub mod proto;
+pub mod quantize;
 mod read;
 mod slot;
 mod sniff;

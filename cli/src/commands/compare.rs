@@ -159,7 +159,7 @@ fn side_json(s: &Side) -> Value {
 }
 
 /// How far one output moves.
-fn difference(name: &str, a: &Tensor, b: &Tensor, rows: Option<usize>) -> (String, Value) {
+pub(crate) fn difference(name: &str, a: &Tensor, b: &Tensor, rows: Option<usize>) -> (String, Value) {
     let n = a.data.len();
     if n != b.data.len() {
         let line = format!("\n{name}: shape {:?} becomes {:?}\n", a.shape, b.shape);

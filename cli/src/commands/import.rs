@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use lockstep_engine::exec::Options;
-use lockstep_engine::{Limits, LoadedModel, Model};
+use lockstep_engine::{Limits, LoadedModel, Model, Tensor};
 use lockstep_importer::options::CardOptions;
+use lockstep_importer::quantize::{self, Layer, WeightClass};
 use lockstep_importer::{ImportError, ImportOptions, Imported};
 use serde_json::{Value, json};
 
@@ -16,10 +17,11 @@ use crate::chain::{self, Chain};
 use crate::data::{self, evaluate, inputs, predict, ranges};
 use crate::failure::{Failure, Problem};
 use crate::files;
+use crate::npz::Arrays;
 use crate::output::Output;
 use crate::report::cost::Cost;
 use crate::report::number::{self, grouped};
-use crate::report::{evaluation, example, model};
+use crate::report::{evaluation, example, model, quantized};
 
 /// Gas of a block of a new chain.
 pub(crate) const BLOCK_GAS: u64 = 60_000_000;
@@ -34,6 +36,7 @@ pub(crate) const TRANSACTION_GAS: u64 = 16_777_216;
   lockstep import risk.onnx -o risk.lsm
   lockstep import risk.onnx -o risk.lsm --data test.npz      compare with your library's own answers
   lockstep import risk.onnx -o risk.lsm --features cols.txt --labels good,bad
+  lockstep import big.onnx -o big.lsm --weights i8 --data test.npz      what that changes is printed before the file is written
 
 --data holds, by name:
   the inputs           by the ONNX tensor names, or one array (one CSV column) a feature
@@ -50,7 +53,7 @@ pub(crate) struct Args {
     /// The model file to write
     #[arg(short, long, value_name = "MODEL.lsm")]
     output: PathBuf,
-    /// Type of the weights
+    /// Type of the weights: f32 as in the file; i8 with a scale for 32 weights, a quarter of the size; i16, half of it
     #[arg(long, value_enum, default_value_t = Weights::F32)]
     weights: Weights,
     /// Rows to compare on (.npz or .csv)
@@ -80,18 +83,20 @@ enum Weights {
     I16,
 }
 
+impl Weights {
+    fn class(self) -> Option<WeightClass> {
+        match self {
+            Self::F32 => None,
+            Self::I8 => Some(WeightClass::I8),
+            Self::I16 => Some(WeightClass::I16),
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let source = args.source.display().to_string();
-    if args.weights != Weights::F32 {
-        let kind = if args.weights == Weights::I8 { "i8" } else { "i16" };
-        let reason = format!("quantised weights ({kind}) are not built into this version");
-        return Err(Failure::refused_with(
-            source,
-            reason,
-            "supported: --weights f32, which gives the author's float32 answers",
-        ));
-    }
+    let class = args.weights.class();
     if args.source.is_dir() {
         let reason = "it is a directory; this version imports single .onnx files";
         return Err(Failure::refused_with(
@@ -109,26 +114,70 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         external: Some(&external),
         features: features.as_deref(),
         labels: labels.as_deref(),
-        limits: Limits::default(),
+        // Weights that are too large as f32 may not be as integers.
+        limits: if class.is_some() { WIDE } else { Limits::default() },
         card: CardOptions { name: args.name.as_deref(), licence: args.licence.as_deref(), ..CardOptions::default() },
     };
     let mut imported = lockstep_importer::import(&bytes, &options).map_err(|e| refusal(&source, e))?;
-    let loaded = load(&source, imported.model.clone())?;
+    let float = match class {
+        Some(class) => Some(Float::replace(&source, &mut imported, class)?),
+        None => None,
+    };
+    let loaded = load(&source, imported.model.clone(), &Limits::default())?;
     let mut report = Report::new(&args, &loaded, &imported);
     report.price(&source, &loaded, &imported)?;
-    if let Some(path) = &args.data {
-        report.measure(path, &loaded, &mut imported)?;
-        imported.model.card = imported.card.to_json();
-    }
+    let measured = match &args.data {
+        Some(path) => Some(report.measure(path, &loaded, &mut imported)?),
+        None => None,
+    };
+    imported.model.card = imported.card.to_json();
     let file = imported.model.encode();
+    if let Some(float) = &float {
+        let text = report.compare(float, &loaded, file.len() as u64, measured.as_ref())?;
+        if !args.json {
+            // The author reads this before anything is written.
+            crate::output::write_stdout(&format!("{text}\n"));
+        }
+    }
     // What is written must be readable: by this very decoder, as every node will.
     Model::decode(&file, &Limits::default()).map_err(|e| Failure::refused(&source, e.to_string()))?;
     files::write(&args.output, &file)?;
     report.finish(&args, &loaded, &file)
 }
 
-fn load(source: &str, model: Model) -> Result<Arc<LoadedModel>, Failure> {
-    let loaded = LoadedModel::new(model, &Limits::default());
+/// Limits for a model that is read and not written.
+const WIDE: Limits =
+    Limits { max_graph_bytes: u64::MAX, max_weight_bytes: u64::MAX, max_nodes: u64::MAX, max_peak_memory: u64::MAX };
+
+/// The model as it was in f32.
+struct Float {
+    model: Arc<LoadedModel>,
+    file_length: u64,
+    layers: Vec<Layer>,
+}
+
+impl Float {
+    /// Replaces an imported model by one with weights of the class, and keeps what it was.
+    fn replace(source: &str, imported: &mut Imported, class: WeightClass) -> Result<Self, Failure> {
+        let model = load(source, imported.model.clone(), &WIDE)?;
+        let file_length = imported.model.encode().len() as u64;
+        let quantized = quantize::quantize(imported, class, &Limits::default()).map_err(|e| refusal(source, e))?;
+        *imported = quantized.imported;
+        Ok(Self { model, file_length, layers: quantized.layers })
+    }
+}
+
+/// What a model answered on the author's data.
+struct Measured {
+    path: PathBuf,
+    arrays: Arrays,
+    inputs: Vec<Tensor>,
+    predictions: predict::Predictions,
+    evaluation: evaluate::Evaluation,
+}
+
+fn load(source: &str, model: Model, limits: &Limits) -> Result<Arc<LoadedModel>, Failure> {
+    let loaded = LoadedModel::new(model, limits);
     Ok(Arc::new(loaded.map_err(|e| Failure::refused(source, e.to_string()))?))
 }
 
@@ -262,7 +311,7 @@ impl Report {
     }
 
     /// Runs the model on the author's data.
-    fn measure(&mut self, path: &Path, m: &LoadedModel, imported: &mut Imported) -> Result<(), Failure> {
+    fn measure(&mut self, path: &Path, m: &LoadedModel, imported: &mut Imported) -> Result<Measured, Failure> {
         let what = path.display().to_string();
         let arrays = data::read(path, &m.graph)?;
         let given = inputs::map(&m.graph, &arrays, &what)?;
@@ -300,7 +349,32 @@ impl Report {
                 }
             }
         }
-        Ok(())
+        let path = path.to_owned();
+        Ok(Measured { path, arrays, inputs: given.tensors, predictions, evaluation: measured })
+    }
+
+    /// What quantised weights change: sizes, the weights of each layer, answers on the author's data.
+    fn compare(
+        &mut self,
+        old: &Float,
+        new: &LoadedModel,
+        file_length: u64,
+        measured: Option<&Measured>,
+    ) -> Result<String, Failure> {
+        let side = |model, file_length| quantized::Side { model, file_length };
+        let (mut text, mut json) =
+            quantized::weights(side(&old.model, old.file_length), side(new, file_length), &old.layers);
+        if let Some(m) = measured {
+            let options = Options { threads: super::run::all_cores(), ..Options::default() };
+            let before = predict::predict(&old.model, &m.inputs, &options)?;
+            let evaluation = evaluate::evaluate(&new.graph, &before, &m.arrays, &m.path.display().to_string())?;
+            let (lines, value) =
+                quantized::answers(&new.graph, (&before, &evaluation), (&m.predictions, &m.evaluation));
+            text.push_str(&lines);
+            json["answers"] = value;
+        }
+        self.json["quantization"] = json;
+        Ok(text)
     }
 
     fn finish(mut self, args: &Args, m: &LoadedModel, file: &[u8]) -> Result<Output, Failure> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::model::{type_text, value_name};
 use super::number::{grouped, percent};
+use super::quantized::{operator_json, operator_text};
 use super::table::Table;
 use crate::failure::Failure;
 
@@ -93,7 +94,7 @@ impl Cost {
             let work = self.plan.node_work.get(n).map(work_text).unwrap_or_default();
             t.row([
                 format!("%{n}{own}"),
-                node.op.name().to_owned(),
+                operator_text(&node.op),
                 operands.join(" "),
                 result,
                 work,
@@ -116,6 +117,7 @@ impl Cost {
                     "node": n,
                     "name": names.get(n),
                     "operator": node.op.name(),
+                    "weights": operator_json(&node.op),
                     "operands": node.inputs.iter().map(|v| v.map(|v| value_name(g, v))).collect::<Vec<_>>(),
                     "result": known_text(self.plan.types.get(n)),
                     "work": self.plan.node_work.get(n).map(work_json),

@@ -29,6 +29,12 @@ pub(crate) fn text(e: &Evaluation) -> String {
     out
 }
 
+/// The same in one line for each output with an expectation, and one for the truth.
+pub(crate) fn lines(e: &Evaluation) -> Vec<String> {
+    let agreements = e.agreements.iter().map(|a| format!("{}: {}", a.output, agreement(a)));
+    agreements.chain(e.truth.iter().map(|t| format!("y: {}", truth(t)))).collect()
+}
+
 fn agreement(a: &Agreement) -> String {
     match &a.kind {
         AgreementKind::Labels { equal } => {

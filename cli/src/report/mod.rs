@@ -6,6 +6,7 @@ pub(crate) mod evaluation;
 pub(crate) mod example;
 pub(crate) mod model;
 pub(crate) mod number;
+pub(crate) mod quantized;
 pub(crate) mod svg;
 pub(crate) mod table;
 

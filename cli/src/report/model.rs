@@ -74,6 +74,7 @@ pub(crate) fn summary(m: &LoadedModel, file_length: Option<u64>) -> String {
         number::bytes(m.graph_length),
         number::bytes(m.weights_length)
     ));
+    out.push_str(&super::quantized::summary(g));
     out
 }
 

@@ -1,5 +1,7 @@
 //! The cases of every operator: each type it takes, shapes at which kernels change their way, special values.
 
+mod quantized;
+
 use super::random::{Random, Values};
 use crate::dim::Dim;
 use crate::ops::Op;
@@ -60,6 +62,10 @@ pub(super) enum Subject {
     Expand,
     Pad(PadMode),
     TreeEnsemble(Aggregate),
+    IntegerMatMul,
+    IntegerConv,
+    QuantizedMatMul,
+    QuantizedConv,
     PairwiseCoupling,
 }
 
@@ -92,6 +98,10 @@ impl Subject {
             "Expand" => vec![Self::Expand],
             "Pad" => PadMode::ALL.iter().copied().map(Self::Pad).collect(),
             "TreeEnsemble" => Aggregate::ALL.iter().copied().map(Self::TreeEnsemble).collect(),
+            "IntegerMatMul" => vec![Self::IntegerMatMul],
+            "IntegerConv" => vec![Self::IntegerConv],
+            "QuantizedMatMul" => vec![Self::QuantizedMatMul],
+            "QuantizedConv" => vec![Self::QuantizedConv],
             "PairwiseCoupling" => vec![Self::PairwiseCoupling],
             _ => Vec::new(),
         }
@@ -141,6 +151,10 @@ impl Subject {
             Self::Expand => c.expand(),
             Self::Pad(mode) => c.pad(*mode),
             Self::TreeEnsemble(aggregate) => (0..6).for_each(|trees| c.trees(*aggregate, trees)),
+            Self::IntegerMatMul => c.integer_matmul(),
+            Self::IntegerConv => c.integer_conv(),
+            Self::QuantizedMatMul => c.quantized_matmul(),
+            Self::QuantizedConv => c.quantized_conv(),
             Self::PairwiseCoupling => c.pairwise_coupling(),
         }
         c.out

@@ -162,6 +162,14 @@ fn right(t: &TensorType) -> Result<(&[Dim], &Dim, Option<&Dim>), OpError> {
     }
 }
 
+/// Leading axes, rows and length of the left side; leading axes, length and columns of the right.
+pub(crate) type Sides<'a> = ((&'a [Dim], Option<&'a Dim>, &'a Dim), (&'a [Dim], &'a Dim, Option<&'a Dim>));
+
+/// The sides of a product with numpy's shapes.
+pub(crate) fn matmul_sides<'a>(a: &'a TensorType, b: &'a TensorType) -> Result<Sides<'a>, OpError> {
+    Ok((left(a)?, right(b)?))
+}
+
 /// Bytes of b laid out in panels of 16 columns, and of one block of a's rows (or of the only one, for each thread).
 fn gemm_scratch(rows: u64, k: u64, n: u64, b_count: u64) -> u64 {
     let panels = product(&[b_count, round_up(n, 16), k, 4]);

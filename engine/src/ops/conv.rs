@@ -151,6 +151,17 @@ impl Sizes {
     pub(crate) fn k(&self) -> usize {
         self.channels * self.axes.iter().map(|a| a.kernel as usize).product::<usize>()
     }
+
+    /// Where tap `k` of an output position of a group falls in its image; `None` on the border.
+    pub(crate) fn tap(&self, group: usize, position: usize, k: usize) -> Option<usize> {
+        let [kd, kh, kw] = self.axes.map(|a| a.kernel as usize);
+        let ([_, oh, ow], [id, ih, iw]) = (self.output, self.input);
+        let channel = group * self.channels + k / (kd * kh * kw);
+        let z = self.axes[0].tap(position / (oh * ow), k / (kh * kw) % kd, id)?;
+        let y = self.axes[1].tap(position / ow % oh, k / kw % kh, ih)?;
+        let x = self.axes[2].tap(position % ow, k % kw, iw)?;
+        Some(((channel * id + z) * ih + y) * iw + x)
+    }
 }
 
 /// Prepends 1 (or another unit) up to three spatial axes.
@@ -161,7 +172,7 @@ pub(crate) fn three<T: Copy>(items: &[T], unit: T) -> [T; 3] {
 }
 
 impl Conv {
-    fn axes(&self, w: &TensorType) -> Result<Vec<Axis>, OpError> {
+    pub(crate) fn axes(&self, w: &TensorType) -> Result<Vec<Axis>, OpError> {
         let kernel: Vec<u64> = w
             .shape
             .iter()
@@ -188,7 +199,7 @@ impl Conv {
 }
 
 /// Elements of x with its border; 0 where there is no border, because then x is read in place.
-fn padded(x: &TensorType, axes: &[Axis]) -> u64 {
+pub(crate) fn padded(x: &TensorType, axes: &[Axis]) -> u64 {
     if axes.iter().all(|a| a.begin == 0 && a.end == 0) {
         return 0;
     }

@@ -11,9 +11,11 @@ pub mod contraction;
 pub mod conv;
 pub mod expand;
 pub mod gather;
+pub mod integer;
 pub mod pad;
 pub mod pairwise_coupling;
 pub mod pool;
+pub mod quantized;
 pub mod reduce;
 pub mod reshape;
 pub mod select;
@@ -148,6 +150,14 @@ operators! {
     19 Pad(pad::Pad),
     /// An ensemble of decision trees.
     20 TreeEnsemble(tree::TreeEnsemble),
+    /// Product of 8-bit integer matrices, exact in i32.
+    28 IntegerMatMul(integer::IntegerMatMul),
+    /// Convolution of 8-bit integers, exact in i32.
+    29 IntegerConv(integer::IntegerConv),
+    /// Rows times weights of class I8 or I16.
+    30 QuantizedMatMul(quantized::QuantizedMatMul),
+    /// Convolution with weights of class I8 or I16.
+    31 QuantizedConv(quantized::QuantizedConv),
     /// Probabilities of classes from those of pairs of classes.
     55 PairwiseCoupling(pairwise_coupling::PairwiseCoupling),
 }

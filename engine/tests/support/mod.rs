@@ -5,8 +5,8 @@
 use lockstep_engine::dim::{Bindings, Dim};
 use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
 use lockstep_engine::ops::{
-    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, pad, pairwise_coupling, pool,
-    reduce, reshape, select, slice, softmax, transpose, tree, unary,
+    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, integer, pad, pairwise_coupling,
+    pool, quantized, reduce, reshape, select, slice, softmax, transpose, tree, unary,
 };
 use lockstep_engine::{DType, Data, Limits, Model, Tensor, TensorType};
 use rand::seq::IndexedRandom;
@@ -142,7 +142,7 @@ impl Growing {
         let known: Vec<usize> = t.shape.iter().map(|d| d.as_known().unwrap_or(1) as usize).collect();
         let axis = if rank == 0 { 0 } else { self.rng.random_range(0..rank) as u8 };
         let last = known.last().copied().unwrap_or(1);
-        match self.rng.random_range(0..22u32) {
+        match self.rng.random_range(0..26u32) {
             0 | 1 => {
                 let kind = *unary::UnaryKind::ALL.choose(&mut self.rng).unwrap();
                 self.push(unary::Unary { kind }.into(), vec![Some(x)]);
@@ -280,12 +280,102 @@ impl Growing {
                 }
             }
             20 if rank == 2 && t.dtype == DType::F32 => self.grow_trees(x, last),
-            21 if rank == 2 => {
+            21 if t.dtype == DType::F32 => {
+                let n = self.rng.random_range(1..40);
+                let (class, block, operands) = self.quantized_weights(x, &[n, last]);
+                self.push(quantized::QuantizedMatMul { class, block }.into(), operands);
+            }
+            22 if rank >= 3 && t.dtype == DType::F32 => {
+                let spatial = rank - 2;
+                let groups = *[1, known[1]].choose(&mut self.rng).unwrap();
+                let mut shape = vec![groups * self.rng.random_range(1..4), known[1] / groups];
+                shape.extend((0..spatial).map(|_| self.rng.random_range(1..4usize)));
+                let (class, block, operands) = self.quantized_weights(x, &shape);
+                let c = quantized::QuantizedConv {
+                    class,
+                    block,
+                    groups: groups as u32,
+                    strides: (0..spatial).map(|_| self.rng.random_range(1..3)).collect(),
+                    dilations: (0..spatial).map(|_| self.rng.random_range(1..3)).collect(),
+                    pads_begin: (0..spatial).map(|_| self.rng.random_range(0..3)).collect(),
+                    pads_end: (0..spatial).map(|_| self.rng.random_range(0..3)).collect(),
+                };
+                self.push(c.into(), operands);
+            }
+            23 if rank >= 1 => {
+                let bytes = self.bytes(x, &t);
+                let dtype = self.type_of(bytes).dtype;
+                let n = self.rng.random_range(1..20);
+                let w = self.constant(DType::I8, &[last, n], 0);
+                let (a, b) = (self.constant(dtype, &[], 0), self.constant(DType::I8, &[n], 0));
+                self.push(integer::IntegerMatMul {}.into(), vec![Some(bytes), Some(w), Some(a), Some(b)]);
+            }
+            24 if rank >= 3 => {
+                let bytes = self.bytes(x, &t);
+                let dtype = self.type_of(bytes).dtype;
+                let spatial = rank - 2;
+                let mut shape = vec![self.rng.random_range(1..20usize), known[1]];
+                shape.extend((0..spatial).map(|_| self.rng.random_range(1..4usize)));
+                let w = self.constant(DType::U8, &shape, 0);
+                let (a, b) = (self.constant(dtype, &[], 0), self.constant(DType::U8, &shape[..1], 0));
+                let c = integer::IntegerConv {
+                    groups: 1,
+                    strides: vec![self.rng.random_range(1..3); spatial],
+                    dilations: vec![1; spatial],
+                    pads_begin: vec![self.rng.random_range(0..3); spatial],
+                    pads_end: vec![1; spatial],
+                };
+                self.push(c.into(), vec![Some(bytes), Some(w), Some(a), Some(b)]);
+            }
+            25 if rank == 2 => {
                 let classes = if last == 1 { 2 } else { 3 };
                 self.push(pairwise_coupling::PairwiseCoupling { classes }.into(), vec![Some(x)]);
             }
             _ => {}
         }
+    }
+
+    /// x as i8 or u8.
+    fn bytes(&mut self, x: Ref, t: &TensorType) -> Ref {
+        if matches!(t.dtype, DType::I8 | DType::U8) {
+            return x;
+        }
+        let before = self.nodes.len();
+        let to = *[DType::I8, DType::U8].choose(&mut self.rng).unwrap();
+        self.push(cast::Cast { to }.into(), vec![Some(x)]);
+        if self.nodes.len() > before { Ref::Node(before) } else { x }
+    }
+
+    /// Class, blocks, and the operands x, weight, scale, low bytes and bias, for weights of this shape, channels first.
+    fn quantized_weights(&mut self, x: Ref, shape: &[usize]) -> (quantized::WeightClass, u32, Vec<Option<Ref>>) {
+        let class = *quantized::WeightClass::ALL.choose(&mut self.rng).unwrap();
+        let block = *[0, class.block()].choose(&mut self.rng).unwrap();
+        let (k, bias) = (shape[1..].iter().product::<usize>(), self.rng.random());
+        let mut keep = |t: Tensor| {
+            self.constants.push(t);
+            Some(Ref::Constant(self.constants.len() - 1))
+        };
+        let mut draw = |n: usize| (0..n).map(|_| self.rng.random_range(-127i8..=127)).collect::<Vec<_>>();
+        let high = draw(shape.iter().product());
+        let low = draw(high.len()).into_iter().map(|l| l as u8 | 1).collect();
+        let scale = match block {
+            0 => Tensor::vector(draw(shape[0]).into_iter().map(|s| f32::from(s.unsigned_abs()) / 64.0).collect()),
+            b => {
+                let blocks = k.div_ceil(b as usize);
+                let bytes = draw(shape[0] * blocks).into_iter().flat_map(|s| [s as u8, 0x3c | s as u8 & 3]).collect();
+                Tensor { shape: vec![shape[0], blocks, 2], data: Data::U8(bytes) }
+            }
+        };
+        let mut operands = vec![Some(x), keep(Tensor { shape: shape.to_vec(), data: Data::I8(high) }), keep(scale)];
+        match class {
+            quantized::WeightClass::I8 if bias => operands.push(None),
+            quantized::WeightClass::I8 => {}
+            quantized::WeightClass::I16 => operands.push(keep(Tensor { shape: shape.to_vec(), data: Data::U8(low) })),
+        }
+        if bias {
+            operands.push(keep(Tensor::vector(vec![0.25; shape[0]])));
+        }
+        (class, block, operands)
     }
 
     /// A few random trees over `features` columns; NaN, equality and every comparison included.
