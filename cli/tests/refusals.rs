@@ -32,20 +32,6 @@ fn a_file_that_is_no_onnx_is_refused_with_its_kind() {
 }
 
 #[test]
-fn quantised_weights_are_refused_for_now() {
-    let run = lockstep([
-        "import",
-        &text(model_dir("iris_forest").join("model.onnx")),
-        "-o",
-        "/nonexistent/x.lsm",
-        "--weights",
-        "i8",
-    ]);
-    assert_eq!(run.status, 3, "{run:?}");
-    assert!(run.stderr.contains("f32"), "{run:?}");
-}
-
-#[test]
 fn statuses_tell_usage_refusal_and_failure_apart() {
     let dir = tempfile::tempdir().unwrap();
     let missing = text(dir.path().join("nothing.lsm"));

@@ -9,8 +9,8 @@ use lockstep_engine::dim::Dim;
 use lockstep_engine::exec::{Implementation, Options};
 use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
 use lockstep_engine::ops::{
-    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, pool, reduce, reshape, select,
-    softmax, transpose, tree, unary,
+    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, integer, pool, quantized, reduce,
+    reshape, select, softmax, transpose, tree, unary,
 };
 use lockstep_engine::{DType, Data, Limits, LoadedModel, Model, Tensor};
 use lockstep_precompile::gas::SCHEDULES;
@@ -120,6 +120,72 @@ fn weights(shape: &[usize]) -> Tensor {
     Tensor { shape: shape.to_vec(), data: floats(shape.iter().product(), 0) }
 }
 
+/// Contractions over quantised weights and over bytes. Where the right side is no constant it is laid out in each run.
+fn integers(out: &mut Vec<Case>) {
+    use quantized::{QuantizedMatMul, WeightClass};
+    let bytes = |dtype, shape: &[usize]| {
+        let v: Vec<u8> = (0..shape.iter().product::<usize>()).map(|i| (i * 37 % 251) as u8 / 2).collect();
+        let data = if dtype == DType::U8 { Data::U8(v) } else { Data::I8(v.into_iter().map(|x| x as i8).collect()) };
+        Tensor { shape: shape.to_vec(), data }
+    };
+    for (m, k, n) in
+        [(1, 1, 1), (1, 30, 1), (1, 4096, 1), (1, 768, 768), (1, 1024, 4096), (64, 768, 768), (3, 17, 5), (2048, 3, 2)]
+    {
+        for class in [WeightClass::I8, WeightClass::I16] {
+            for block in [0, class.block()] {
+                let op = QuantizedMatMul { class, block };
+                let scale = match block {
+                    0 => weights(&[n]),
+                    b => bytes(DType::U8, &[n, k.div_ceil(b as usize), 2]),
+                };
+                let scale = match scale.data {
+                    Data::F32(s) => Tensor { shape: scale.shape, data: Data::F32(s.iter().map(|s| s.abs()).collect()) },
+                    _ => scale,
+                };
+                let mut right = vec![bytes(DType::I8, &[n, k]), scale];
+                if class == WeightClass::I16 {
+                    right.push(bytes(DType::U8, &[n, k]));
+                }
+                let name = format!("QuantizedMatMul {class} {block} N = {n}");
+                out.push(case(&name, op.clone(), &[(&[m, k], 0)], right.clone()));
+                if m * n > 1 {
+                    let mut free = case(&format!("{name} laid out"), op, &[(&[m, k], 0)], vec![]);
+                    free.inputs.extend(right);
+                    out.push(free);
+                }
+            }
+        }
+        let mut product = case(&format!("IntegerMatMul N = {n}"), integer::IntegerMatMul {}, &[], vec![]);
+        product.inputs = vec![bytes(DType::U8, &[m, k]), bytes(DType::I8, &[k, n])];
+        out.push(product);
+    }
+    for (x, w, groups) in [
+        ([1, 3, 32, 32], [8, 3, 3, 3], 1u32),
+        ([1, 16, 28, 28], [16, 1, 3, 3], 16),
+        ([4, 32, 14, 14], [64, 32, 3, 3], 1),
+    ] {
+        let window = (vec![1, 1], vec![1, 1], vec![1, 1], vec![1, 1]);
+        let (strides, dilations, pads_begin, pads_end) = window;
+        let k = w[1] * w[2] * w[3];
+        let right = vec![bytes(DType::I8, &w), bytes(DType::U8, &[w[0], k.div_ceil(32), 2])];
+        let (class, block) = (WeightClass::I8, 32);
+        let op = quantized::QuantizedConv {
+            class,
+            block,
+            groups,
+            strides: strides.clone(),
+            dilations: dilations.clone(),
+            pads_begin: pads_begin.clone(),
+            pads_end: pads_end.clone(),
+        };
+        out.push(case(&format!("QuantizedConv {w:?}"), op, &[(&x, 0)], right));
+        let op = integer::IntegerConv { groups, strides, dilations, pads_begin, pads_end };
+        let mut product = case(&format!("IntegerConv {w:?}"), op, &[], vec![bytes(DType::I8, &w)]);
+        product.inputs = vec![bytes(DType::U8, &x)];
+        out.push(product);
+    }
+}
+
 fn grid() -> Vec<Case> {
     use binary::BinaryKind as B;
     use unary::UnaryKind as U;
@@ -191,6 +257,7 @@ fn grid() -> Vec<Case> {
     let index =
         Tensor { shape: vec![65_536], data: Data::I64((0..65_536i64).map(|i| (i * 7_919) % 262_144).collect()) };
     out.push(case("Gather far", gather::Gather { axis: 0 }, &[(&[262_144, 4], 0)], vec![index]));
+    integers(&mut out);
     for (m, k, n) in [
         (1, 1, 1),
         (1, 30, 1),

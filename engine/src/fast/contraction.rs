@@ -117,7 +117,7 @@ pub(crate) fn matmul(
         // One matrix on the right and none repeated on the left: all rows are those of one product.
         let one = s.b_count == 1 && data.len() == batch * s.m * s.k;
         let sides = |i: usize| {
-            let (i, matrix) = if one { (0, 0) } else { matrices(&s, i) };
+            let (i, matrix) = if one { (0, 0) } else { s.matrices(i) };
             (Matrix { data: &data[i * s.m * s.k..], row: s.k, column: 1 }, matrix)
         };
         let work = (out.len() as u64).saturating_mul(s.k as u64);
@@ -127,18 +127,6 @@ pub(crate) fn matmul(
             .map_err(Failure::Environment)?;
     }
     Ok(Tensor { shape, data: Data::F32(out) })
-}
-
-/// Numbers of the matrices whose product is number `i` of the batch.
-fn matrices(s: &Sizes, mut i: usize) -> (usize, usize) {
-    let (mut a, mut b) = (0, 0);
-    for axis in (0..s.batch.len()).rev() {
-        let at = i % s.batch[axis];
-        i /= s.batch[axis];
-        a += at * s.a_strides[axis];
-        b += at * s.b_strides[axis];
-    }
-    (a, b)
 }
 
 /// Runs a Gemm.

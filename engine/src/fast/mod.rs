@@ -10,6 +10,7 @@ mod depthwise;
 pub mod elementary;
 mod elementwise;
 mod gemm;
+mod integer;
 mod kernel;
 mod level;
 mod panels;
@@ -20,6 +21,7 @@ pub(crate) mod testing;
 mod threads;
 mod tree;
 
+pub use integer::BytePanels;
 pub use level::Level;
 pub use panels::Panels;
 pub use threads::{MAX_THREADS, Threads};
@@ -36,6 +38,8 @@ pub enum Prepared {
     None,
     /// The right side of a contraction.
     Panels(Panels),
+    /// The same of integers.
+    Bytes(BytePanels),
     /// The trees of an ensemble.
     Forest(Forest),
 }
@@ -86,6 +90,9 @@ pub fn prepare(op: &Op, constants: &[Option<&Tensor>], budget: &mut Budget) -> P
             false => Prepared::None,
         };
     }
+    if let Some(panels) = integer::prepare(op, constants, |bytes| budget.take(bytes)) {
+        return Prepared::Bytes(panels);
+    }
     let layout = match op {
         Op::MatMul(_) => constant(1).and_then(contraction::matmul_layout),
         Op::Gemm(g) => constant(1).and_then(|b| contraction::gemm_layout(g, b)),
@@ -131,6 +138,19 @@ pub fn run_at(
     };
     if let (Op::TreeEnsemble(t), Prepared::Forest(forest), Some(x)) = (op, prepared, operand(0)) {
         return tree::run(t, forest, x, output, threads);
+    }
+    let bytes = match prepared {
+        Prepared::Bytes(p) => Some(p),
+        _ => None,
+    };
+    // Without a tap there is nothing to unfold.
+    let taps = operand(1).is_some_and(|w| !w.data.is_empty());
+    match op {
+        Op::IntegerMatMul(m) => return integer::integer_matmul(m, level, bytes, inputs, output, threads),
+        Op::IntegerConv(c) if taps => return integer::integer_conv(c, level, bytes, inputs, output, threads),
+        Op::QuantizedMatMul(m) => return integer::quantized_matmul(m, level, bytes, inputs, output, threads),
+        Op::QuantizedConv(c) if taps => return integer::quantized_conv(c, level, bytes, inputs, output, threads),
+        _ => {}
     }
     match (op, operand(0), operand(1)) {
         (Op::MatMul(m), Some(a), Some(b)) => contraction::matmul(m, level, panels, [a, b], output, threads),

@@ -58,10 +58,19 @@ pub(crate) fn infer(op: &Op, inputs: &[&TensorType]) -> Result<TensorType, crate
 
 /// Infers and computes by the reference.
 pub(crate) fn reference(op: &Op, inputs: &[&Tensor]) -> Tensor {
-    let types: Vec<_> = inputs.iter().map(|t| t.ty()).collect();
-    let out = infer(op, &types.iter().collect::<Vec<_>>()).unwrap_or_else(|e| panic!("{op:?} {types:?}: {e}"));
-    let inputs: Vec<_> = inputs.iter().map(|t| Some(*t)).collect();
-    let r = op.definition().reference(&inputs, std::slice::from_ref(&out)).unwrap().pop().expect("one output");
+    reference_optional(op, &inputs.iter().map(|t| Some(*t)).collect::<Vec<_>>())
+}
+
+/// The same where operands may be absent.
+pub(crate) fn reference_optional(op: &Op, inputs: &[Option<&Tensor>]) -> Tensor {
+    let types: Vec<_> = inputs.iter().map(|t| t.map(Tensor::ty)).collect();
+    let refs: Vec<_> = types.iter().map(Option::as_ref).collect();
+    let definition = op.definition();
+    let mut out = definition.infer(&refs, &Bindings::SYMBOLIC).unwrap_or_else(|e| panic!("{op:?} {types:?}: {e}"));
+    definition.work(&refs, &out);
+    definition.scratch(&refs, &out);
+    let out = out.pop().expect("one output");
+    let r = definition.reference(inputs, std::slice::from_ref(&out)).unwrap().pop().expect("one output");
     assert_eq!(r.ty(), out, "the reference gives the type that was inferred");
     assert_eq!(r.shape.iter().product::<usize>(), r.data.len());
     r
@@ -107,14 +116,18 @@ pub(crate) fn pick<T: Clone>(rng: &mut ChaCha8Rng, items: &[T]) -> T {
 /// Asserts that every level of this CPU, with 1 to 3 threads, with and without prepared constants (the operands from
 /// `constants` on), gives the reference's bits, and gives those.
 pub(crate) fn agree(op: &Op, inputs: &[&Tensor], constants: usize) -> Vec<u32> {
+    agree_optional(op, &inputs.iter().map(|t| Some(*t)).collect::<Vec<_>>(), constants)
+}
+
+/// The same where operands may be absent.
+pub(crate) fn agree_optional(op: &Op, operands: &[Option<&Tensor>], constants: usize) -> Vec<u32> {
     use crate::fast::{Budget, Failure, Level, Prepared, Threads, prepare, run_at};
-    let want = reference(op, inputs);
-    let operands: Vec<_> = inputs.iter().map(|t| Some(*t)).collect();
+    let want = reference_optional(op, operands);
     let known: Vec<_> = operands.iter().enumerate().map(|(i, t)| t.filter(|_| i >= constants)).collect();
     for level in Level::available() {
         for threads in 1..=3 {
             for prepared in [Prepared::None, prepare(op, &known, &mut Budget::new(0))] {
-                let got = run_at(level, op, &prepared, &operands, &want.ty(), &Threads::always(threads))
+                let got = run_at(level, op, &prepared, operands, &want.ty(), &Threads::always(threads))
                     .unwrap_or_else(|e: Failure| panic!("{e:?}"));
                 let place = || format!("{op:?} at {} on {threads} threads", level.name());
                 assert_eq!((&got.shape, got.dtype()), (&want.shape, want.dtype()), "{}", place());

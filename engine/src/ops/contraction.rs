@@ -145,6 +145,20 @@ impl Sizes {
     }
 }
 
+impl Sizes {
+    /// Numbers of the matrices whose product is number `i` of the batch.
+    pub(crate) fn matrices(&self, mut i: usize) -> (usize, usize) {
+        let (mut a, mut b) = (0, 0);
+        for axis in (0..self.batch.len()).rev() {
+            let at = i % self.batch[axis];
+            i /= self.batch[axis];
+            a += at * self.a_strides[axis];
+            b += at * self.b_strides[axis];
+        }
+        (a, b)
+    }
+}
+
 /// Rows, columns and leading axes as `infer` and `work` see them: (lead, M, K) and (lead, K, N).
 fn left(t: &TensorType) -> Result<(&[Dim], Option<&Dim>, &Dim), OpError> {
     match t.shape.as_slice() {

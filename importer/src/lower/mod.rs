@@ -18,6 +18,7 @@ mod mapped_scan;
 mod ml;
 mod norm;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod refused;

@@ -33,7 +33,6 @@ pub(super) const ONNX: &[Refused] = &[
     refused("Compress NonMaxSuppression NonZero Unique", DATA_SHAPE, "export a part of the model that ends before it"),
     refused("ImageDecoder", "it decodes a file", "decode before the call, and give the model numbers"),
     refused("AffineGrid BitCast CenterCropPad Col2Im CumProd CumSum DeformConv Det Einsum GatherElements GatherND GridSample MaxRoiPool MaxUnpool MelWeightMatrix NegativeLogLikelihoodLoss ReverseSequence RoiAlign Scatter ScatterElements ScatterND SoftmaxCrossEntropyLoss TensorScatter TopK", OPEN, ""),
-    refused("ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear", OPEN, "export the model in float32"),
     refused("Loop", OPEN, "unroll it when exporting"),
 ];
 

@@ -14,7 +14,7 @@
 
 use super::{
     Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, conv_transpose, distance, index,
-    layout, lp_pool, mapped_scan, norm, pool, recurrent, reduce, resize, shape, signal, slice, softmax,
+    layout, lp_pool, mapped_scan, norm, pool, quantize, recurrent, reduce, resize, shape, signal, slice, softmax,
 };
 
 /// Operators that one lowering writes.
@@ -80,6 +80,13 @@ pub(super) const ONNX: &[Row] = &[
     row("RotaryEmbedding", attention::rotary_embedding, "a, b the halves (or even and odd elements): (cos * a) - (sin * b), (sin * a) + (cos * b)", "the size of the heads is known"),
     row("LinearAttention", attention::linear_attention, "step by step with the state S: S = S * exp(decay); v = beta * (v - S^T k); S = S + (k v^T); the result is scale * (S^T q)", "1 to 64 steps, a known number"),
     row("CausalConvWithState", attention::causal_conv_with_state, "Conv of the past state (or zeros) and the operand; then x * sigmoid(x)", "weights of known size"),
+    row("QuantizeLinear", quantize::quantize_linear, "f32(x / scale), RNE, + zero point, saturated: Div, Round, Add, Max, Min, Cast; per tensor, per axis, in blocks", "to int8 and uint8"),
+    row("DequantizeLinear", quantize::dequantize_linear, "f32(x - zero point) * scale; a constant is computed at import", "from int8, uint8 and int32"),
+    row("DynamicQuantizeLinear", quantize::dynamic_quantize_linear, "ONNX's function body", ""),
+    row("MatMulInteger", quantize::matmul_integer, "IntegerMatMul", "a contraction of a known length up to 33025; zero points a scalar or a vector"),
+    row("ConvInteger", quantize::conv_integer, "IntegerConv", "as MatMulInteger and Conv"),
+    row("QLinearMatMul", quantize::qlinear_matmul, "IntegerMatMul, * ((sa * sb) / sy), RNE, + zero point, saturated", "as MatMulInteger"),
+    row("QLinearConv", quantize::qlinear_conv, "IntegerConv, + bias, * ((sx * sw) / sy), RNE, + zero point, saturated", "as ConvInteger; a constant bias with which no sum can leave int32"),
     row("MaxPool AveragePool", pool::pool, "MaxPool, AveragePool; `auto_pad` becomes pads", "as Conv; pads smaller than the window; no indices of the maxima"),
     row("GlobalAveragePool GlobalMaxPool", pool::global, "Reduce over the spatial axes", ""),
     row("LpPool", lp_pool::lp_pool, "(Conv of abs(x)^p with ones)^(1/p)", "ceil_mode is refused"),
@@ -129,5 +136,8 @@ pub(super) const ONNX: &[Row] = &[
 /// `com.microsoft`: what converters write, and what its documentation defines exactly.
 #[rustfmt::skip]
 pub(super) const MICROSOFT: &[Row] = &[
+    row("QGemm", quantize::qgemm, "IntegerMatMul, + C, then as QLinearMatMul with m = ((alpha * sa) * sb) / sy; without y_scale f32(acc) * ((alpha * sa) * sb)", "as QLinearMatMul; a constant C with which no sum can leave int32"),
+    row("QLinearAdd QLinearMul", quantize::qlinear_binary, "DequantizeLinear of both, Add or Mul, QuantizeLinear", ""),
+    row("QLinearGlobalAveragePool", quantize::qlinear_average, "DequantizeLinear, Reduce over the spatial axes, QuantizeLinear", "channels first"),
     row("CDist", distance::cdist, "ReduceSumSquare of the differences of all pairs of rows; euclidean: its square root", ""),
 ];

@@ -73,7 +73,7 @@ impl Onnx {
         ModelProto {
             ir_version: Some(8),
             graph: Some(self.graph.clone()),
-            opset_import: vec![opset("", self.opset), opset("ai.onnx.ml", self.ml)],
+            opset_import: vec![opset("", self.opset), opset("ai.onnx.ml", self.ml), opset("com.microsoft", 1)],
             ..ModelProto::default()
         }
     }

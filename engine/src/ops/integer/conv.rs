@@ -92,7 +92,7 @@ impl Operator for IntegerConv {
         let parts = product(&[size(x.shape.first()), groups, lanes / 16]).min(crate::fast::MAX_THREADS as u64);
         let position = round_up(k, 2).saturating_mul(2).saturating_add(lanes.saturating_mul(4));
         product(&[groups, lanes, round_up(k, 2).saturating_add(4)])
-            .saturating_add(padded(x, &axes).max(count(x)).saturating_mul(2))
+            .saturating_add(padded(x, &axes).max(count(x)).saturating_add(count(x)).saturating_mul(2))
             .saturating_add(product(&[parts, sizes(&out.shape[2..]).min(POSITIONS), position]))
             .saturating_add(k.saturating_mul(8))
     }

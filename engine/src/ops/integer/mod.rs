@@ -106,14 +106,16 @@ impl Operator for IntegerMatMul {
             .and(Unit::Element, count(out))
     }
 
-    /// Bytes: `batch_b * ceil16(N) * (ceil2(K) + 4) + batch * M * (2 * ceil2(K) + 8)`: b in panels, rows of a as i16.
+    /// Bytes: `batch_b * ceil16(N) * (ceil2(K) + 4) + (batch * M + 64) * (2 * ceil2(K) + 8)`: b in panels, rows of a as i16.
     fn scratch(&self, inputs: &[Option<&TensorType>], outputs: &[TensorType]) -> u64 {
         let (Ok(a), Ok(b), Some(out)) = (operand(inputs, 0), operand(inputs, 1), outputs.first()) else { return 0 };
         let Ok(((_, _, k), (b_lead, _, n))) = matmul_sides(a, b) else { return 0 };
         let (k, columns) = (round_up(size(Some(k)), 2), n.map_or(1, |n| size(Some(n))));
         let rows = sizes(&out.shape[..out.rank() - usize::from(n.is_some())]);
-        product(&[sizes(b_lead), round_up(columns, 16), k.saturating_add(4)])
-            .saturating_add(product(&[rows, k.saturating_mul(2).saturating_add(8)]))
+        product(&[sizes(b_lead), round_up(columns, 16), k.saturating_add(4)]).saturating_add(product(&[
+            rows.saturating_add(crate::fast::MAX_THREADS as u64),
+            k.saturating_mul(2).saturating_add(8),
+        ]))
     }
 
     fn reference(&self, inputs: &[Option<&Tensor>], outputs: &[TensorType]) -> Result<Vec<Tensor>, ValueFault> {

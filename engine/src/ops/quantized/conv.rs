@@ -103,7 +103,7 @@ impl Operator for QuantizedConv {
         let position = pairs.saturating_mul(2).saturating_add(lanes.saturating_mul(4));
         product(&[self.class.planes(), columns, pairs])
             .saturating_add(product(&[4, columns, blocks.saturating_add(1)]))
-            .saturating_add(padded(x, &axes).max(count(x)).saturating_mul(2))
+            .saturating_add(padded(x, &axes).max(count(x)).saturating_add(count(x)).saturating_mul(2))
             .saturating_add(product(&[parts, sizes(&out.shape[2..]).min(POSITIONS), position]))
             .saturating_add(k.saturating_mul(8))
             .saturating_add(size(x.shape.first()).saturating_mul(8))

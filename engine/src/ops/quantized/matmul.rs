@@ -69,17 +69,18 @@ impl Operator for QuantizedMatMul {
         work
     }
 
-    /// Bytes: `p * ceil16(N) * ceil2(K) + 4 * ceil16(N) * (blocks + 1) + 2 * R * ceil2(K) + 8 * R`, `blocks` being those of a
-    /// channel: the weights in panels with their scales, the rows as integers with theirs.
+    /// Bytes: `p * ceil16(N) * ceil2(K) + 4 * ceil16(N) * (blocks + 1) + 2 * (max(R, 64) + 64) * ceil2(K) + R * (8 + ceil(K / 64))`,
+    /// `blocks` being those of a channel: the weights in panels with their scales, the rows as integers with theirs.
     fn scratch(&self, inputs: &[Option<&TensorType>], _: &[TensorType]) -> u64 {
         let (Ok(x), Ok(w)) = (operand(inputs, 0), operand(inputs, WEIGHT)) else { return 0 };
         let (Ok((lead, _)), Ok([n, k])) = (rows(x), known(w).map(|w| [w[0], w[1]])) else { return 0 };
         let (rows, columns, pairs) = (sizes(lead), round_up(n, 16), round_up(k, 2));
         let blocks = if self.block == 0 { 0 } else { k.div_ceil(self.block.into()) };
+        let threads = crate::fast::MAX_THREADS as u64;
         product(&[self.class.planes(), columns, pairs])
             .saturating_add(product(&[4, columns, blocks + 1]))
-            .saturating_add(product(&[2, rows, pairs]))
-            .saturating_add(rows.saturating_mul(8))
+            .saturating_add(product(&[2, rows.max(threads).saturating_add(threads), pairs]))
+            .saturating_add(rows.saturating_mul(k.div_ceil(64).saturating_add(8)))
     }
 
     fn check_constants(&self, inputs: &[Option<&Tensor>]) -> Result<(), OpError> {
