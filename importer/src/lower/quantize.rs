@@ -403,3 +403,18 @@ pub(super) fn qlinear_binary(c: &mut Call<'_>) -> Outputs {
     };
     one(quantized(c.b, y, sy, zero, to)?)
 }
+
+/// com.microsoft.QLinearGlobalAveragePool: (x, sx, zx, sy, zy).
+pub(super) fn qlinear_average(c: &mut Call<'_>) -> Outputs {
+    let x = bytes(c, 0)?;
+    if c.attrs.flag("channels_last", false)? {
+        return refuse!("channels_last");
+    }
+    let (sx, sy) = (factor(c, 1, 0, 0)?, factor(c, 3, 0, 0)?);
+    let zx = zero_point(c, 2)?;
+    let (zero, to) = result_zero(c, 4)?;
+    let axes: Vec<usize> = (2..c.b.rank(x)).collect();
+    let float = dequantized(c.b, x, sx, zx)?;
+    let mean = c.b.reduce(ReduceKind::Mean, float, &axes, true)?;
+    one(quantized(c.b, mean, sy, Some(zero), to)?)
+}
