@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# The npm package of contracts/, as somebody gets it:
+#   scripts/package.sh content     what `npm pack` puts into it
+#   scripts/package.sh newcomer    the template in a fresh folder: npm i && npx forge test; then the first screen of
+#                                  docs/testing-contracts.md in place of its test
+#   scripts/package.sh anvil       anvil --load-state, a model by hardhat.js, a committed call and its answer
+#   scripts/package.sh hardhat     the same in Hardhat's network (fetches the npm package hardhat to target/)
+#   scripts/package.sh compilers   the oldest and the newest compiler, with and without via-ir (fetches solc 0.8.20 to target/)
+#   scripts/package.sh             all of them
+# FOUNDRY_SOLC names the compiler of the fresh project; without it the project's own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+work=$root/target/package
+export FOUNDRY_SOLC=${FOUNDRY_SOLC:-$root/scripts/solc} NO_COLOR=1
+began=$SECONDS
+step() { printf '== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
+
+pack() {
+  mkdir -p "$work"
+  rm -f "$work"/*.tgz
+  (cd contracts && npm pack --silent --pack-destination "$work" >/dev/null)
+  tarball=$(echo "$work"/*.tgz)
+}
+
+content() {
+  step "content"
+  scripts/anvil_state.js --check
+  pack
+  tar -tzf "$tarball" | sed 's|^package/||' | sort >"$work/content.txt"
+  for file in package.json README.md hardhat.js anvil-state.json predeploys.json remappings.txt src/Inference.sol \
+    src/IInference.sol src/test-kit/InferenceTest.sol src/twin/TwinCode.sol template/foundry.toml; do
+    grep -qx "$file" "$work/content.txt" || { echo "the package lacks $file" >&2; exit 1; }
+  done
+  if grep -E '^(test|examples|script|cache|out)/|fixtures\.json' "$work/content.txt"; then
+    echo "the package holds what is no part of it" >&2
+    exit 1
+  fi
+  echo "$(wc -l <"$work/content.txt") files, $(stat -c %s "$tarball") bytes packed"
+}
+
+newcomer() {
+  step "newcomer"
+  pack
+  rm -rf "$work/newcomer"
+  cp -r contracts/template "$work/newcomer"
+  sed -i "s|\"@lockstep/contracts\": \"0.1.0\"|\"@lockstep/contracts\": \"file:$tarball\"|" "$work/newcomer/package.json"
+  (cd "$work/newcomer" && npm i --silent --no-audit --no-fund && npx forge test)
+  step "first screen of docs/testing-contracts.md"
+  {
+    printf '// SPDX-License-Identifier: MIT\npragma solidity ^0.8.20;\n'
+    awk '/^```solidity$/ { on = 1; next } /^```$/ { if (on) exit } on' docs/testing-contracts.md
+  } >"$work/newcomer/test/Cellar.t.sol"
+  lines=$(($(wc -l <"$work/newcomer/test/Cellar.t.sol") - 2))
+  [ "$lines" -le 12 ] || { echo "the first screen has $lines lines, 12 are promised" >&2; exit 1; }
+  (cd "$work/newcomer" && npx forge test)
+}
+
+check_answers() { node scripts/check_package.js "$@"; }
+
+anvil() {
+  step "anvil"
+  port=${ANVIL_PORT:-18745}
+  node_modules/.bin/anvil --silent --port "$port" --load-state contracts/anvil-state.json &
+  pid=$!
+  trap 'kill $pid 2>/dev/null || true' EXIT
+  for _ in $(seq 50); do
+    curl -sf -X POST -H 'content-type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}' \
+      "http://127.0.0.1:$port" >/dev/null && break
+    sleep 0.2
+  done
+  check_answers "http://127.0.0.1:$port"
+  kill "$pid" && wait "$pid" 2>/dev/null || true
+  trap - EXIT
+}
+
+hardhat() {
+  step "hardhat"
+  mkdir -p "$work/hardhat"
+  cd "$work/hardhat"
+  [ -f package.json ] || npm init -y >/dev/null
+  [ -d node_modules/hardhat ] || npm i --silent --no-audit --no-fund hardhat@2.29.1
+  echo 'module.exports = { solidity: "0.8.28", networks: { hardhat: { blockGasLimit: 60000000 } } };' >hardhat.config.js
+  printf 'process.argv[2] = "hardhat";\nrequire(%s);\n' "\"$root/scripts/check_package.js\"" >check.js
+  HARDHAT_DISABLE_TELEMETRY_PROMPT=true npx hardhat run --no-compile check.js
+  cd "$root"
+}
+
+compilers() {
+  step "compilers"
+  mkdir -p target/solc/0.8.20
+  [ -d target/solc/0.8.20/node_modules/solc ] || (cd target/solc/0.8.20 && npm init -y >/dev/null && npm i --silent --no-audit --no-fund solc@0.8.20)
+  scripts/check_solidity.js target/solc/0.8.20 shanghai
+  scripts/check_solidity.js . osaka
+}
+
+case "${1-all}" in
+  content | newcomer | anvil | hardhat | compilers) "$1" ;;
+  all) content && newcomer && anvil && hardhat && compilers && step "done" ;;
+  *) sed -n '2,10p' "$0" >&2; exit 2 ;;
+esac
