@@ -1,6 +1,6 @@
 // Installs Lockstep in a development chain by contracts/hardhat.js, and holds committed calls to their answers.
 //   node scripts/check_package.js http://127.0.0.1:8545     a chain that has twin and registry (anvil --load-state)
-//   process.argv[2] = "hardhat"                             Hardhat's network, from `hardhat run`
+//   require("check_package.js").main(provider, true)        a bare one, such as Hardhat's network
 "use strict";
 
 const path = require("path");
@@ -30,9 +30,8 @@ function modelFile(name, library) {
   return file;
 }
 
-async function main(where) {
-  const provider = where === "hardhat" ? require("hardhat").network.provider : lockstep.httpProvider(where);
-  if (where === "hardhat") await lockstep.install(provider);
+async function main(provider, bare) {
+  if (bare) await lockstep.install(provider);
   const code = await provider.request({ method: "eth_getCode", params: [lockstep.PRECOMPILE, "latest"] });
   if (code.length < 100) throw new Error("nothing stands at the precompile's address");
   const committed = JSON.parse(fs.readFileSync(path.join(root, "contracts/test/native/models.json"), "utf8"));
@@ -47,7 +46,10 @@ async function main(where) {
   }
 }
 
-main(process.argv[2]).catch((error) => {
+function failed(error) {
   console.error(error.message);
   process.exitCode = 1;
-});
+}
+
+module.exports = { main: (provider, bare) => main(provider, bare).catch(failed) };
+if (require.main === module) main(lockstep.httpProvider(process.argv[2]), false).catch(failed);

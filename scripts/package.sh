@@ -81,7 +81,7 @@ hardhat() {
   [ -f package.json ] || npm init -y >/dev/null
   [ -d node_modules/hardhat ] || npm i --silent --no-audit --no-fund hardhat@2.29.1
   echo 'module.exports = { solidity: "0.8.28", networks: { hardhat: { blockGasLimit: 60000000 } } };' >hardhat.config.js
-  printf 'process.argv[2] = "hardhat";\nrequire(%s);\n' "\"$root/scripts/check_package.js\"" >check.js
+  echo "require('$root/scripts/check_package.js').main(require('hardhat').network.provider, true);" >check.js
   HARDHAT_DISABLE_TELEMETRY_PROMPT=true npx hardhat run --no-compile check.js
   cd "$root"
 }
