@@ -12,7 +12,7 @@ began=$SECONDS
 step() { printf '== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
 
 # What is deterministic: no fuzzing, no ffi, no node.
-measured='InferenceLibraryTest|InferenceFormsTest|ModelAliasesTest|FixtureModelsTest|MocksTest|RowsTest'
+measured='InferenceLibraryTest|ModelAliasesTest|MocksTest|RowsTest'
 
 snapshot() {
   step "gas snapshot"
