@@ -27,7 +27,9 @@ library TwinPorts {
         }
         r.symbols = new uint256[](names.length);
         ports = _ports(r, names.length);
-        if (q.rows) {
+        if (q.any) {
+            _ones(r, ports);
+        } else if (q.rows) {
             (rows, features) = _rows(ports, q);
             for (uint256 i; i < ports.length; ++i) {
                 ports[i].shape[0] = rows;
@@ -36,6 +38,18 @@ library TwinPorts {
             if (names.length > 0) r.symbols[0] = rows;
         } else {
             _bind(r, ports, q, names);
+        }
+    }
+
+    function _ones(TwinReader.Reader memory r, Value[] memory ports) private pure {
+        for (uint256 i; i < r.symbols.length; ++i) {
+            r.symbols[i] = 1;
+        }
+        for (uint256 i; i < ports.length; ++i) {
+            uint256[] memory shape = ports[i].shape;
+            for (uint256 k; k < shape.length; ++k) {
+                if (shape[k] >= SYMBOL) shape[k] = 1;
+            }
         }
     }
 

@@ -13,8 +13,10 @@ struct Node {
     uint256[] operands;
 }
 
-/// @notice What a call gives to a model: rows of `count` values together (infer, classify), or tensors by type and shape.
+/// @notice What a call gives to a model: rows of `count` values together (infer, classify), or tensors by type and shape;
+/// with `any` nothing: every symbol is 1.
 struct Request {
+    bool any;
     bool rows;
     bytes32 modelId;
     uint256 count;
