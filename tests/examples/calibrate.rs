@@ -9,8 +9,8 @@ use lockstep_engine::dim::Dim;
 use lockstep_engine::exec::{Implementation, Options};
 use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
 use lockstep_engine::ops::{
-    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, integer, pool, quantized, reduce,
-    reshape, select, softmax, transpose, tree, unary,
+    Op, arg_reduce, binary, cast, compare, concat, contraction, conv, expand, gather, integer, pairwise_coupling, pool,
+    quantized, reduce, reshape, select, softmax, transpose, tree, unary,
 };
 use lockstep_engine::{DType, Data, Limits, LoadedModel, Model, Tensor};
 use lockstep_precompile::gas::SCHEDULES;
@@ -322,6 +322,13 @@ fn grid() -> Vec<Case> {
     }
     for (trees, depth, rows) in [(1, 3, 1), (100, 6, 1), (100, 6, 1000), (1000, 8, 1), (200, 12, 256)] {
         out.push(forest(trees, depth, rows));
+    }
+    for (classes, pairs) in [(2, 1), (3, 3), (10, 45)] {
+        // A NaN never settles: every sweep is made.
+        let op = pairwise_coupling::PairwiseCoupling { classes };
+        let mut c = case(&format!("PairwiseCoupling {classes}"), op, &[(&[64, pairs], 0)], vec![]);
+        c.inputs = vec![Tensor { shape: vec![64, pairs], data: Data::F32(vec![f32::NAN; 64 * pairs]) }];
+        out.push(c);
     }
     // Long chains of the smallest operators: the cost of an operator itself.
     let mut chain = case("1000 x Add", binary::Binary { kind: B::Add }, &[(&[1, 1], 0), (&[1, 1], 0)], vec![]);
