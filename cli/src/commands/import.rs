@@ -253,7 +253,12 @@ impl Report {
             Err(Failure::Refused { problems, .. }) if !m.graph.symbols.is_empty() => {
                 let reasons: Vec<String> = problems.into_iter().map(|p| p.reason).collect();
                 let symbols = m.graph.symbols.join(", ");
-                self.notes.push(format!("no cost with every dimension ({symbols}) at 1: {}", reasons.join("; ")));
+                let dims: Vec<String> = m.graph.symbols.iter().map(|s| format!("--dim {s}=N")).collect();
+                self.notes.push(format!(
+                    "no cost with every dimension ({symbols}) at 1: {}; lockstep inspect MODEL.lsm {} gives it",
+                    reasons.join("; "),
+                    dims.join(" ")
+                ));
                 return Ok(());
             }
             Err(Failure::Refused { problems, .. }) => return Err(Failure::Refused { what: source.into(), problems }),

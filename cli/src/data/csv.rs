@@ -15,6 +15,14 @@ pub(crate) fn read(bytes: &[u8], graph: &Graph) -> Result<Arrays, String> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let headings: Vec<String> =
         reader.headers().map_err(|e| format!("its header line: {e}"))?.iter().map(str::to_owned).collect();
+    if let [only] = headings.as_slice()
+        && let Some(mark) = [';', '\t', '|'].into_iter().find(|c| only.contains(*c))
+    {
+        return Err(format!("its columns are separated by {mark:?}: write it with commas, and points in numbers"));
+    }
+    if headings.len() > 1 && headings.iter().all(|h| h.parse::<f64>().is_ok()) {
+        return Err("its first line holds numbers: the names of the columns are expected there".into());
+    }
     let mut cells: Vec<Vec<String>> = vec![Vec::new(); headings.len()];
     for record in reader.records() {
         let record = record.map_err(|e| e.to_string())?;
@@ -101,5 +109,14 @@ mod tests {
         assert_eq!(t["expected:p"].values, Values::F64(vec![0.25, 0.75, 1.0, 0.0]));
         assert!(read(b"a,a\n1,2\n", &Graph::default()).unwrap_err().contains("twice"));
         assert!(read(b"a,b\n1\n", &Graph::default()).is_err());
+    }
+
+    #[test]
+    fn tables_of_other_habits_are_told() {
+        let refused = |text: &str| read(text.as_bytes(), &Graph::default()).unwrap_err();
+        assert!(refused("a;b\n1,5;2\n").contains("separated by ';'"));
+        assert!(refused("a\tb\n1\t2\n").contains("separated by"));
+        assert!(refused("0.5,1.5\n1,2\n").contains("first line holds numbers"));
+        assert_eq!(read(b"7\n1\n", &Graph::default()).unwrap()["7"].values, Values::Int(vec![1]));
     }
 }

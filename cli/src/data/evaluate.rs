@@ -24,6 +24,16 @@ pub(crate) struct Agreement {
     pub worst: Vec<WorstRow>,
 }
 
+impl Agreement {
+    /// Whether it is so bad that something else than rounding is the reason.
+    fn is_far(&self) -> bool {
+        match self.kind {
+            AgreementKind::Labels { equal } => equal * 20 < self.values * 19,
+            AgreementKind::Numbers { greatest, range, .. } => greatest > 0.05 * range,
+        }
+    }
+}
+
 /// Labels agree or not; numbers differ by something.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum AgreementKind {
@@ -105,7 +115,7 @@ pub(crate) fn evaluate(graph: &Graph, p: &Predictions, arrays: &Arrays, what: &s
         };
         match agreement(graph, &output.name, tensor, &expected, p.rows) {
             Ok(a) => out.agreements.push(a),
-            Err(reason) => problems.push(Problem { tensor: Some(key), reason, ..Problem::default() }),
+            Err((reason, advice)) => problems.push(Problem { tensor: Some(key), reason, advice, ..Problem::default() }),
         }
     }
     let known = |name: &str| graph.outputs.iter().any(|o| o.name == name);
@@ -126,6 +136,28 @@ pub(crate) fn evaluate(graph: &Graph, p: &Predictions, arrays: &Arrays, what: &s
         }),
         _ => {}
     }
+    if let Some(y) = arrays.get("y")
+        && let Some(Truth::Classes { right: 0, .. }) = out.truth
+        && let Some(text) = y.values.text(0)
+        && label_value(graph, &y.values, 0).is_none()
+    {
+        let classes = match &graph.labels {
+            Labels::None => Vec::new(),
+            Labels::Ints(v) => v.iter().map(i64::to_string).collect(),
+            Labels::Strings(v) => v.clone(),
+        };
+        out.notes.push(format!(
+            "y holds '{text}', which is no class of the model ({}): name them in the model's order by --labels",
+            classes.join(", ")
+        ));
+    }
+    if out.agreements.iter().any(Agreement::is_far) {
+        out.notes.push(
+            "these are not your library's answers: are the columns in the order of training, and is everything that the \
+             library does before the model (scaling, encoding) in the file?"
+                .into(),
+        );
+    }
     if problems.is_empty() { Ok(out) } else { Err(Failure::Refused { what: what.into(), problems }) }
 }
 
@@ -135,10 +167,13 @@ fn agreement(
     actual: &Tensor,
     expected: &Array,
     rows: Option<usize>,
-) -> Result<Agreement, String> {
+) -> Result<Agreement, (String, Option<String>)> {
     let n = actual.data.len();
     if expected.len() != n {
-        return Err(format!("its shape is {:?}, the output's is {:?}", expected.shape, actual.shape));
+        let reason = format!("its shape is {:?}, the output's is {:?}", expected.shape, actual.shape);
+        let one_column = actual.shape.len() == 2 && expected.len() == actual.shape[0];
+        let advice = "give a column for each class: all that predict_proba returns";
+        return Err((reason, one_column.then(|| advice.to_owned())));
     }
     let width = rows.map_or(1, |r| (n / r.max(1)).max(1));
     let row_of = |i: usize| i / width;

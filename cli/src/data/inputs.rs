@@ -25,8 +25,8 @@ pub fn map(graph: &Graph, arrays: &Arrays, what: &str) -> Result<Inputs, Failure
     for (i, input) in graph.inputs.iter().enumerate() {
         let found = match find(graph, arrays, &columns, i, &mut used) {
             Ok(a) => a,
-            Err(reason) => {
-                problems.push(problem(&input.name, reason));
+            Err(problem) => {
+                problems.push(problem);
                 continue;
             }
         };
@@ -38,6 +38,10 @@ pub fn map(graph: &Graph, arrays: &Arrays, what: &str) -> Result<Inputs, Failure
         match convert(&found, input.dtype, &categories, &input.name, &mut notes) {
             Ok(data) => {
                 let shape = fit_shape(&found.shape, &input.shape);
+                if let Some(p) = misfit(graph, i, &shape) {
+                    problems.push(p);
+                    continue;
+                }
                 match Tensor::new(shape, data) {
                     Some(t) => tensors.push(t),
                     None => problems.push(problem(&input.name, "its shape and its elements disagree".into())),
@@ -64,6 +68,23 @@ fn problem(name: &str, reason: String) -> Problem {
     Problem { tensor: Some(name.to_owned()), reason, ..Problem::default() }
 }
 
+/// What is wrong with a shape, where the model's is known.
+fn misfit(graph: &Graph, i: usize, shape: &[usize]) -> Option<Problem> {
+    let want = &graph.inputs[i].shape;
+    let fits = |(d, n): (&lockstep_engine::Dim, &usize)| d.as_known().is_none_or(|d| d == *n as u64);
+    // A batch fixed by the model is filled by as many calls as it takes.
+    if shape.len() == want.len() && want.iter().zip(shape).skip(1).all(fits) {
+        return None;
+    }
+    let wanted: Vec<String> = want.iter().map(|d| d.describe(&graph.symbols)).collect();
+    let out =
+        problem(&graph.inputs[i].name, format!("its shape is {shape:?}, the model takes [{}]", wanted.join(", ")));
+    Some(Problem {
+        advice: Some("give a row for each sample, with a column for each feature of training".into()),
+        ..out
+    })
+}
+
 /// The array of input `i`: by its name, by the names of its features, or the only one there is.
 fn find<'a>(
     graph: &Graph,
@@ -71,7 +92,7 @@ fn find<'a>(
     columns: &[rows::Column],
     i: usize,
     used: &mut Vec<&'a String>,
-) -> Result<Array, String> {
+) -> Result<Array, Problem> {
     let name = &graph.inputs[i].name;
     if let Some((k, a)) = arrays.get_key_value(name) {
         used.push(k);
@@ -84,20 +105,48 @@ fn find<'a>(
         used.extend(parts.iter().map(|(k, _)| *k));
         let dims: Vec<usize> =
             graph.inputs[i].shape[1..].iter().filter_map(|d| d.as_known()).map(|d| d as usize).collect();
-        return interleave(&parts.iter().map(|(_, a)| *a).collect::<Vec<_>>(), &dims);
+        return interleave(&parts.iter().map(|(_, a)| *a).collect::<Vec<_>>(), &dims)
+            .map_err(|reason| problem(name, reason));
     }
     // numpy.savez(file, x) names the array arr_0.
     if let Some((k, a)) = arrays.get_key_value(&format!("arr_{i}")) {
         used.push(k);
         return Ok(a.clone());
     }
-    let there: Vec<&str> = arrays.keys().take(12).map(String::as_str).collect();
-    let missing: Vec<&str> =
-        mine.iter().filter(|c| !arrays.contains_key(&c.name)).map(|c| c.name.as_str()).take(6).collect();
-    if missing.len() < mine.len().min(6) {
-        return Err(format!("these features are missing: {}", missing.join(", ")));
+    let missing: Vec<&str> = mine.iter().filter(|c| !arrays.contains_key(&c.name)).map(|c| c.name.as_str()).collect();
+    let reason = if missing.len() < mine.len() {
+        format!("these features are missing: {}", few(&missing))
+    } else {
+        let there: Vec<&str> = arrays.keys().map(String::as_str).collect();
+        format!("no array of this name is given; given are: {}", few(&there))
+    };
+    Err(Problem { advice: advice(graph, arrays, &missing, i), ..problem(name, reason) })
+}
+
+/// Some of the names, and how many more there are.
+fn few(names: &[&str]) -> String {
+    let shown = names.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > 8 { format!("{shown}, and {} more", names.len() - 8) } else { shown }
+}
+
+/// What an author may have meant by the names given.
+fn advice(graph: &Graph, arrays: &Arrays, missing: &[&str], i: usize) -> Option<String> {
+    let free = || arrays.keys().filter(|k| *k != "y" && !k.starts_with("expected:"));
+    let plain = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let alike = missing.iter().find_map(|m| free().find(|k| plain(k) == plain(m)).map(|k| (k, m)));
+    if let Some((given, wanted)) = alike {
+        return Some(format!("names have to be equal: '{given}' is given for '{wanted}' (or import with --features)"));
     }
-    Err(format!("no array of this name is given; given are: {}", there.join(", ")))
+    let input = &graph.inputs[i];
+    let mut fitting = free().filter(|k| misfit(graph, i, &arrays[*k].shape).is_none());
+    if let (Some(k), None) = (fitting.next(), fitting.next()) {
+        return Some(format!(
+            "'{k}' has the right shape: save it by the input's name, numpy.savez(file, {}=...)",
+            input.name
+        ));
+    }
+    let wanted = if missing.is_empty() { input.name.clone() } else { few(missing) };
+    Some(format!("give an array '{}', or one for each of its features: {wanted}", input.name))
 }
 
 /// Columns side by side as one array of rows.

@@ -8,9 +8,11 @@ use super::number::{grouped, percent};
 
 const WIDTH: usize = 760;
 const ROW: usize = 54;
-const TOP: usize = 40;
+const TOP: usize = 50;
 const LEFT: usize = 120;
 const BOX: usize = 520;
+/// Characters of a line that the box holds.
+const FITS: usize = 78;
 
 /// Draws nodes from top to bottom, with lines from each operand that is a node or an input.
 pub(crate) fn draw(m: &LoadedModel, cost: Option<&Cost>, names: &[String]) -> String {
@@ -20,7 +22,16 @@ pub(crate) fn draw(m: &LoadedModel, cost: Option<&Cost>, names: &[String]) -> St
     let y = |row: usize| TOP + row * ROW;
     let total = cost.map_or(0, Cost::work_gas);
     let mut lines = String::new();
-    let mut boxes = String::new();
+    let mut boxes = cost.map_or_else(String::new, |c| {
+        let dims = c.dims_text();
+        let at = if dims.is_empty() { String::new() } else { format!(" at {dims}") };
+        format!(
+            "<text x=\"{LEFT}\" y=\"36\" fill=\"#556\">{} gas of work{}, peak memory {}</text>\n",
+            grouped(total),
+            escape(&at),
+            super::number::bytes(c.peak())
+        )
+    });
     let mut label = |row: usize, title: &str, below: &str, share: f64, color: &str| {
         let (top, filled) = (y(row), (share * BOX as f64) as usize);
         boxes.push_str(&format!(
@@ -29,10 +40,10 @@ pub(crate) fn draw(m: &LoadedModel, cost: Option<&Cost>, names: &[String]) -> St
              <text x=\"{}\" y=\"{}\">{}</text><text x=\"{}\" y=\"{}\" fill=\"#556\">{}</text>\n",
             LEFT + 8,
             top + 15,
-            escape(title),
+            escape(&fitted(title)),
             LEFT + 8,
             top + 30,
-            escape(below)
+            escape(&fitted(below))
         ));
     };
     for (i, input) in g.inputs.iter().enumerate() {
@@ -71,10 +82,20 @@ pub(crate) fn draw(m: &LoadedModel, cost: Option<&Cost>, names: &[String]) -> St
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fafbfc\"/>\n<text x=\"{LEFT}\" y=\"24\">{}</text>\n\
+         font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fafbfc\"/>\n<text x=\"{LEFT}\" y=\"20\">{}</text>\n\
          <g fill=\"none\" stroke=\"#889\">\n{lines}</g>\n{boxes}</svg>\n",
         escape(&super::number::hex32(&m.id))
     )
+}
+
+/// A long name loses its middle, which says least.
+fn fitted(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= FITS {
+        return text.to_owned();
+    }
+    let (head, tail) = (FITS * 2 / 3, FITS / 3 - 1);
+    chars[..head].iter().chain(&['…']).chain(&chars[chars.len() - tail..]).collect()
 }
 
 fn escape(text: &str) -> String {
