@@ -44,7 +44,7 @@ fn tables_with_other_habits_are_told_what_is_expected() {
 fn arrays_of_another_name_or_shape_are_told_the_models() {
     let dir = tempfile::tempdir().unwrap();
     let npz = dir.path().join("a.npz");
-    let mut import_npz = |arrays: &[(&str, &[usize], &[f32])]| {
+    let import_npz = |arrays: &[(&str, &[usize], &[f32])]| {
         write_npz(&npz, arrays);
         let run = import("a.npz", &std::fs::read(&npz).unwrap(), &[]);
         assert_eq!(run.status, 3, "{run:?}");
