@@ -69,6 +69,7 @@ impl Chain {
             store: &self.store,
             value,
             delegated_to,
+            memo: None,
             options: Options::default(),
             record: false,
         };

@@ -1,7 +1,12 @@
 //! The EVM that the node runs: the one place where the precompile crate is bound.
 
+use crate::memo::NodeMemo;
+use lockstep_engine::exec::Options;
 use lockstep_precompile::{InferenceRecord, InferenceSink, LockstepEvmFactory, ResidentModels};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 pub use lockstep_precompile::{LockstepConfig, PRECOMPILE_ADDRESS, REGISTRY_ADDRESS};
 
@@ -15,22 +20,58 @@ pub type Models = Arc<ResidentModels>;
 #[derive(Debug, Clone)]
 pub(crate) struct EvmSource {
     factory: NodeEvmFactory,
+    memo: NodeMemo,
+    executing: Arc<AtomicUsize>,
+}
+
+/// A block is being executed, as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Executing(Arc<AtomicUsize>);
+
+impl Drop for Executing {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl EvmSource {
     pub(crate) fn new(config: Option<Arc<LockstepConfig>>, models: Models) -> Self {
-        Self { factory: LockstepEvmFactory::new(config, models) }
+        Self { factory: LockstepEvmFactory::new(config, models), memo: NodeMemo::default(), executing: Arc::default() }
+    }
+
+    /// Tells others that a block is being executed: what can wait, waits.
+    pub(crate) fn executing(&self) -> Executing {
+        self.executing.fetch_add(1, Ordering::AcqRel);
+        Executing(self.executing.clone())
+    }
+
+    /// Whether a block is being executed.
+    pub(crate) fn is_executing(&self) -> bool {
+        self.executing.load(Ordering::Acquire) > 0
+    }
+
+    /// The answers remembered.
+    pub(crate) fn memo(&self) -> &NodeMemo {
+        &self.memo
     }
 
     /// For executing a block: successful inferences are recorded.
     pub(crate) fn for_block(&self) -> (NodeEvmFactory, BlockSink) {
         let sink = BlockSink::default();
-        (self.factory.clone().with_sink(Arc::new(sink.clone())), sink)
+        (self.factory.clone().with_memo(self.memo.for_blocks()).with_sink(Arc::new(sink.clone())), sink)
     }
 
-    /// For calls, estimates and traces: nothing is recorded.
+    /// For pre-execution: what is computed is there when a block needs it. One thread; blocks come first.
+    pub(crate) fn for_pre_execution(&self) -> NodeEvmFactory {
+        self.factory
+            .clone()
+            .with_memo(self.memo.for_blocks())
+            .with_options(Options { threads: 1, ..Options::default() })
+    }
+
+    /// For calls, estimates, simulations and traces: nothing is recorded, and answers are remembered apart.
     pub(crate) fn for_call(&self) -> NodeEvmFactory {
-        self.factory.clone()
+        self.factory.clone().with_memo(self.memo.for_calls())
     }
 }
 

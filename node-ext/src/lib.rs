@@ -3,21 +3,25 @@
 //! # Parts
 //!
 //! [`storage`] keeps blocks and state in one crash-safe file; [`chain`] builds, validates and orders blocks on it;
-//! [`pool`] and [`miner`] feed it; [`models`] keeps what is active in memory and [`crosscheck`] recomputes what was
-//! answered; [`publish`] brings models onto a chain; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
+//! [`pool`] and [`miner`] feed it; [`models`] keeps what is active in memory, [`memo`] what was answered, and
+//! [`crosscheck`] recomputes it; [`publish`] brings models onto a chain; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
 
 pub mod chain;
 pub mod crosscheck;
 pub mod dev;
 pub mod evm;
 pub mod inference;
+pub mod memo;
 pub mod miner;
 pub mod models;
 mod node;
 pub mod pool;
+pub mod preexec;
 pub mod primitives;
 pub mod publish;
 pub mod rpc;
 pub mod storage;
 
-pub use node::{DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle};
+pub use node::{
+    DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle, default_pre_execution_threads,
+};

@@ -5,9 +5,12 @@ use crate::{
     crosscheck::CrossCheck,
     dev::dev_accounts,
     evm::Models,
+    memo::NodeMemo,
     miner::DevMiner,
     models::{ModelError, ModelKeeper},
     pool::{Pool, PoolFollower},
+    preexec::PreExecution,
+    primitives::RecoveredTransaction,
     publish::{self, PublishedFile as Published},
     rpc,
     storage::{StorageError, Store},
@@ -20,6 +23,7 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 /// The port of JSON-RPC where none is given.
 pub const DEFAULT_HTTP_PORT: u16 = 8545;
@@ -55,6 +59,8 @@ pub struct NodeConfig {
     pub block_time: Option<Duration>,
     /// A file of RLP blocks to import at start.
     pub import: Option<PathBuf>,
+    /// Threads that run pending transactions ahead of their block; 0: none.
+    pub pre_execution_threads: usize,
 }
 
 impl Default for NodeConfig {
@@ -66,8 +72,14 @@ impl Default for NodeConfig {
             models_dir: None,
             block_time: None,
             import: None,
+            pre_execution_threads: default_pre_execution_threads(),
         }
     }
+}
+
+/// A quarter of the machine's cores, at least one.
+pub fn default_pre_execution_threads() -> usize {
+    (std::thread::available_parallelism().map_or(1, usize::from) / 4).max(1)
 }
 
 /// Why a node did not start.
@@ -118,8 +130,9 @@ pub struct NodeHandle {
     miner: Option<Arc<DevMiner>>,
     crosscheck: Option<Arc<CrossCheck>>,
     models: Models,
+    preexec: Option<Arc<PreExecution>>,
     server: ServerHandle,
-    interval: Option<tokio::task::JoinHandle<()>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     published: Vec<Published>,
 }
 
@@ -136,14 +149,17 @@ impl Node {
         let opening = config.clone();
         let Parts { api, published } = tokio::task::spawn_blocking(move || open(&opening)).await??;
         let (chain, pool, miner) = (api.chain.clone(), api.pool.clone(), api.miner.clone());
-        let (crosscheck, models) = (api.crosscheck.clone(), api.models.clone());
+        let (crosscheck, models, preexec) = (api.crosscheck.clone(), api.models.clone(), api.preexec.clone());
         let (http_addr, server) = rpc::serve(api, config.http_addr).await?;
-        let interval = match (&miner, config.block_time) {
-            (Some(miner), Some(every)) => Some(tokio::spawn(mine_every(miner.clone(), every))),
-            _ => None,
-        };
+        let mut tasks = Vec::new();
+        if let (Some(miner), Some(every)) = (&miner, config.block_time) {
+            tasks.push(tokio::spawn(mine_every(miner.clone(), every)));
+        }
+        if let Some(preexec) = &preexec {
+            tasks.push(tokio::spawn(hear_arrivals(pool.arrivals(), preexec.clone())));
+        }
         tracing::info!(%http_addr, chain_id = chain.spec().chain_id, head = chain.head().header.number, "node is up");
-        Ok(NodeHandle { http_addr, chain, pool, miner, crosscheck, models, server, interval, published })
+        Ok(NodeHandle { http_addr, chain, pool, miner, crosscheck, models, preexec, server, tasks, published })
     }
 }
 
@@ -173,6 +189,16 @@ impl NodeHandle {
         self.crosscheck.as_ref()
     }
 
+    /// The answers remembered.
+    pub fn memo(&self) -> &NodeMemo {
+        self.chain.evm().memo()
+    }
+
+    /// Pre-execution, where it is on.
+    pub fn pre_execution(&self) -> Option<&Arc<PreExecution>> {
+        self.preexec.as_ref()
+    }
+
     /// The models in memory.
     pub fn models(&self) -> &Models {
         &self.models
@@ -194,11 +220,16 @@ impl NodeHandle {
 
     /// Stops serving and mining; returns when both have ended. What was acknowledged is on disk already.
     pub async fn stop(self) {
-        if let Some(interval) = &self.interval {
-            interval.abort();
+        for task in &self.tasks {
+            task.abort();
         }
         if self.server.stop().is_ok() {
             self.server.stopped().await;
+        }
+        if let Some(preexec) = self.preexec
+            && let Err(error) = tokio::task::spawn_blocking(move || preexec.stop()).await
+        {
+            tracing::error!(%error, "pre-execution did not stop");
         }
         if let Some(crosscheck) = self.crosscheck
             && let Err(error) = tokio::task::spawn_blocking(move || crosscheck.stop()).await
@@ -236,13 +267,22 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
         tracing::info!(blocks, head = %chain.head().hash, "imported");
     }
     let accounts = if dev { dev_accounts() } else { Vec::new() };
-    let api = rpc::Api::new(chain, pool, miner, accounts, models, crosscheck);
+    let preexec = PreExecution::start(&chain, &pool, miner.as_ref(), config.pre_execution_threads);
+    let preexec = preexec.map_err(LaunchError::Thread)?.map(Arc::new);
+    let api = rpc::Api::new(chain, pool, miner, accounts, models, crosscheck, preexec);
     let published = match (&config.models_dir, &api.miner) {
         (Some(dir), Some(miner)) => publish::publish_directory(&api, miner, dir)?,
         (Some(_), None) => return Err(LaunchError::ModelsNeedDev),
         (None, _) => Vec::new(),
     };
     Ok(Parts { api, published })
+}
+
+async fn hear_arrivals(mut arrivals: Receiver<Arc<RecoveredTransaction>>, preexec: Arc<PreExecution>) {
+    // Which ones it missed does not matter: the pool is looked through.
+    while !matches!(arrivals.recv().await, Err(RecvError::Closed)) {
+        preexec.arrived();
+    }
 }
 
 async fn mine_every(miner: Arc<DevMiner>, every: Duration) {

@@ -21,6 +21,7 @@ use revm::primitives::hardfork::SpecId;
 
 use crate::config::LockstepConfig;
 use crate::execute::{CallEnv, Outcome, execute};
+use crate::memo::Memo;
 use crate::registry::{PRECOMPILE_ADDRESS, REGISTRY_ADDRESS, RecordWord, RegistryView, record_slot};
 use crate::sink::InferenceSink;
 use crate::store::ModelStore;
@@ -40,19 +41,27 @@ pub struct LockstepEvmFactory {
 struct Binding {
     store: Arc<dyn ModelStore>,
     sink: Option<Arc<dyn InferenceSink>>,
+    memo: Option<Arc<dyn Memo>>,
     options: Options,
 }
 
 impl LockstepEvmFactory {
     /// A factory for a chain; `None`: a plain Ethereum chain.
     pub fn new(config: Option<Arc<LockstepConfig>>, store: Arc<dyn ModelStore>) -> Self {
-        Self { config, precompile: Binding { store, sink: None, options: Options::default() } }
+        Self { config, precompile: Binding { store, sink: None, memo: None, options: Options::default() } }
     }
 
     /// Sends successful inferences of the EVMs made from here on to a sink: for blocks, not for calls and traces.
     #[must_use]
     pub fn with_sink(mut self, sink: Arc<dyn InferenceSink>) -> Self {
         self.precompile.sink = Some(sink);
+        self
+    }
+
+    /// Gives the EVMs made from here on a memory of answers.
+    #[must_use]
+    pub fn with_memo(mut self, memo: Arc<dyn Memo>) -> Self {
+        self.precompile.memo = Some(memo);
         self
     }
 
@@ -82,6 +91,7 @@ impl fmt::Debug for LockstepEvmFactory {
         f.debug_struct("LockstepEvmFactory")
             .field("config", &self.config)
             .field("sink", &self.precompile.sink.is_some())
+            .field("memo", &self.precompile.memo.is_some())
             .field("options", &self.precompile.options)
             .finish_non_exhaustive()
     }
@@ -116,7 +126,7 @@ impl EvmFactory for LockstepEvmFactory {
 /// The precompile by address, for programs that take precompiles instead of a factory (anvil, forge).
 /// They are active from the first block on.
 pub fn precompiles(config: Arc<LockstepConfig>, store: Arc<dyn ModelStore>) -> Vec<(Address, DynPrecompile)> {
-    let binding = Binding { store, sink: None, options: Options::default() };
+    let binding = Binding { store, sink: None, memo: None, options: Options::default() };
     vec![(PRECOMPILE_ADDRESS, binding.bind(config))]
 }
 
@@ -142,6 +152,7 @@ impl Binding {
             store: &*self.store,
             value: input.value,
             delegated_to,
+            memo: self.memo.as_deref(),
             options: self.options,
             record: self.sink.is_some(),
         };

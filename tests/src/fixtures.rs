@@ -48,6 +48,7 @@ fn reference(file: &[u8], call: &[u8]) -> Result<(u64, Vec<u8>)> {
         store: &store,
         value: U256::ZERO,
         delegated_to: None,
+        memo: None,
         options: Options { implementation: Implementation::Reference, threads: 1 },
         record: false,
     };

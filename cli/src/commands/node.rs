@@ -7,7 +7,9 @@ use std::time::Duration;
 use alloy_primitives::{B256, hex};
 use lockstep_node_ext::dev::{DEV_BALANCE_ETHER, DEV_MNEMONIC, dev_accounts};
 use lockstep_node_ext::publish::DirectoryError;
-use lockstep_node_ext::{DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle};
+use lockstep_node_ext::{
+    DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle, default_pre_execution_threads,
+};
 
 use crate::failure::Failure;
 use crate::files;
@@ -51,6 +53,10 @@ pub(crate) struct Args {
     /// Seconds between blocks, instead of a block for each transaction
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     block_time: Option<Duration>,
+    /// Threads that run waiting transactions ahead of their block, so that it finds their inferences done; 0: none.
+    /// A quarter of the cores where not given
+    #[arg(long, value_name = "N")]
+    pre_execution_threads: Option<usize>,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
@@ -77,6 +83,7 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         models_dir: args.models.clone(),
         block_time: args.block_time,
         import: args.import.clone(),
+        pre_execution_threads: args.pre_execution_threads.unwrap_or_else(default_pre_execution_threads),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -81,6 +81,7 @@ pub(crate) fn execute_block(
     context: BlockContext<'_>,
     feed: &mut dyn TransactionFeed,
 ) -> Result<Execution, ExecuteError> {
+    let _executing = evm_source.executing();
     let executed = execute(spec, evm_source, state, env, context, feed);
     // The executor reports failed reads in system calls and withdrawals as faults of the block.
     match state.fault() {

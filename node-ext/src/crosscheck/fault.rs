@@ -1,10 +1,13 @@
 //! Faults on purpose: proof, on a dev chain, that the cross-check notices.
 
 use super::finding::show;
-use crate::evm::Models;
+use crate::{evm::Models, memo::NodeMemo};
 use alloy_primitives::B256;
-use lockstep_engine::LoadedModel;
-use lockstep_precompile::{ModelFault, ModelStore};
+use lockstep_engine::{LoadedModel, Tensor};
+use lockstep_precompile::{
+    ModelFault, ModelStore,
+    memo::{Answer, Computed},
+};
 use serde::Serialize;
 use std::{
     collections::HashMap,
@@ -56,13 +59,14 @@ pub struct Injected {
 #[derive(Debug)]
 pub struct Faults {
     models: Models,
+    memo: NodeMemo,
     sound: Mutex<HashMap<B256, Arc<LoadedModel>>>,
 }
 
 impl Faults {
-    /// For these models.
-    pub fn new(models: Models) -> Self {
-        Self { models, sound: Mutex::default() }
+    /// For these models and the answers remembered of them.
+    pub fn new(models: Models, memo: NodeMemo) -> Self {
+        Self { models, memo, sound: Mutex::default() }
     }
 
     /// Flips one bit of a weight in the copy that answers calls. The reference keeps the verified weights.
@@ -86,9 +90,37 @@ impl Faults {
         let after = show(constant.dtype(), &bytes);
         let dtype = constant.dtype().name();
         self.models.insert_as(id, Arc::new(faulty))?;
+        // What was remembered is the sound model's.
+        self.memo.forget_model(&id);
         sound.insert(id, original);
         tracing::warn!(model = %id, tensor, element, before, after, "fault injected");
         Ok(Injected { model_id: id, tensor, element, dtype, before, after })
+    }
+
+    /// Flips one bit of the first value of every answer that is remembered of a model. With `forged`, what guards the
+    /// answer is made to fit, as if a wrong value had been computed: only the cross-check can tell. Returns how many
+    /// answers were changed.
+    pub fn overwrite_memo(&self, id: B256, bit: usize, forged: bool) -> usize {
+        let flip = |answer: &Answer| {
+            let Ok(computed) = answer else { return answer.clone() };
+            let mut computed = Computed::clone(computed);
+            if let Some(tensor) = computed.outputs.first_mut() {
+                let mut bytes = tensor.to_le_bytes();
+                if let Some(byte) = bytes.get_mut(bit / 8) {
+                    *byte ^= 1 << (bit % 8);
+                }
+                if let Some(wrong) = Tensor::from_le_bytes(tensor.dtype(), tensor.shape.clone(), &bytes) {
+                    *tensor = wrong;
+                }
+            }
+            if forged {
+                computed = Computed::new(computed.outputs);
+            }
+            Ok(Arc::new(computed))
+        };
+        let changed = self.memo.blocks().overwrite(&id, flip) + self.memo.calls().overwrite(&id, flip);
+        tracing::warn!(model = %id, changed, bit, forged, "remembered answers overwritten");
+        changed
     }
 
     /// Puts the sound model back.
@@ -96,6 +128,7 @@ impl Faults {
         let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
         let original = sound.remove(&id).ok_or(FaultError::None(id))?;
         self.models.insert_as(id, original)?;
+        self.memo.forget_model(&id);
         tracing::warn!(model = %id, "fault removed");
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::{
     evm::Models,
     miner::DevMiner,
     pool::Pool,
+    preexec::PreExecution,
     storage::{StateReader, StoredBlock},
 };
 use alloy_consensus::Header;
@@ -31,6 +32,8 @@ pub struct Api {
     pub models: Models,
     /// The cross-check, on a chain with inference.
     pub crosscheck: Option<Arc<CrossCheck>>,
+    /// Pre-execution, where it is on.
+    pub preexec: Option<Arc<PreExecution>>,
     /// Faults injected on purpose (dev).
     pub faults: Arc<Faults>,
     pub(crate) filters: super::filters::Filters,
@@ -59,10 +62,11 @@ impl Api {
         accounts: Vec<PrivateKeySigner>,
         models: Models,
         crosscheck: Option<Arc<CrossCheck>>,
+        preexec: Option<Arc<PreExecution>>,
     ) -> Self {
         let heads = Arc::new(super::subscribe::Heads::default());
         chain.listen(heads.clone());
-        let faults = Arc::new(Faults::new(models.clone()));
+        let faults = Arc::new(Faults::new(models.clone(), chain.evm().memo().clone()));
         Self {
             chain,
             pool,
@@ -70,6 +74,7 @@ impl Api {
             accounts,
             models,
             crosscheck,
+            preexec,
             faults,
             filters: Default::default(),
             gate: Default::default(),

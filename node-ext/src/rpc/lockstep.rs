@@ -28,12 +28,25 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
                 .map(|json| serde_json::from_slice::<Value>(json).map_err(internal))
                 .collect::<Result<Vec<_>, _>>()
         })
+        .add("lockstep_memo", |api, _| {
+            let memo = serde_json::to_value(api.chain.evm().memo().counts()).map_err(internal)?;
+            let preexecution = api.preexec.as_ref().map(|p| serde_json::to_value(p.counts())).transpose();
+            let mut all = memo;
+            all["preExecution"] = preexecution.map_err(internal)?.unwrap_or(Value::Null);
+            Ok(all)
+        })
         .add("lockstep_crossCheck", |api, _| api.crosscheck.as_ref().map(|check| check.coverage()).transpose().rpc());
     if dev {
         methods
             .add("lockstep_injectFault", |api, args| {
                 let fault: Fault = args.next()?;
-                api.faults.inject(fault.model_id, fault.tensor, fault.bit).map_err(invalid_params)
+                if let Some(memo) = fault.memo {
+                    let forged = memo == MemoFault::Forged;
+                    let changed = api.faults.overwrite_memo(fault.model_id, fault.bit, forged);
+                    return Ok(serde_json::json!({ "changed": changed }));
+                }
+                let injected = api.faults.inject(fault.model_id, fault.tensor, fault.bit).map_err(invalid_params)?;
+                serde_json::to_value(injected).map_err(internal)
             })
             .add("lockstep_removeFault", |api, args| {
                 let which: Which = args.next()?;
@@ -46,7 +59,8 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
     }
 }
 
-/// Which bit of which weight to flip in the copy of the model that answers calls.
+/// Which bit of which weight to flip in the copy of the model that answers calls; with `memo`, which bit of its
+/// remembered answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Fault {
@@ -55,6 +69,17 @@ struct Fault {
     tensor: usize,
     #[serde(default)]
     bit: usize,
+    memo: Option<MemoFault>,
+}
+
+/// How a remembered answer is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum MemoFault {
+    /// In its values only.
+    Overwritten,
+    /// With the hash that guards it.
+    Forged,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,11 @@ use alloy_signer::SignerSync;
 use lockstep_engine::{
     DType, Data, Dim, Graph, Input, Limits, Model, Node as GraphNode, Output, Tensor, ValueId,
     graph::Constant,
-    ops::binary::{Binary, BinaryKind},
+    ops::{
+        binary::{Binary, BinaryKind},
+        contraction::MatMul,
+        unary::{Unary, UnaryKind},
+    },
 };
 use lockstep_node_ext::{Node, NodeConfig, NodeHandle, dev::dev_accounts};
 use serde_json::{Value, json};
@@ -165,6 +169,45 @@ pub(crate) fn affine_model(weights: &[f32], bias: &[f32]) -> Vec<u8> {
         ..Graph::default()
     };
     Model::build(graph, &[constant(weights), constant(bias)], Vec::new(), &Limits::default()).unwrap().encode()
+}
+
+/// A perceptron of `layers` square layers with pseudo-random weights, over rows of `width` values.
+pub(crate) fn mlp_model(layers: usize, width: usize) -> Vec<u8> {
+    deep_model(layers, layers, width)
+}
+
+/// As [`mlp_model`], with only so many matrices, which the layers take in turn: much work for few bytes.
+pub(crate) fn deep_model(layers: usize, matrices: usize, width: usize) -> Vec<u8> {
+    let mut seed = 1u32;
+    let mut random = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((seed >> 8) as f32 / (1 << 23) as f32 - 1.0) / (width as f32).sqrt()
+    };
+    let weights: Vec<Tensor> = (0..matrices)
+        .map(|_| Tensor::new(vec![width; 2], Data::F32((0..width * width).map(|_| random()).collect())).unwrap())
+        .collect();
+    let mut nodes = Vec::new();
+    let mut last = 0;
+    for layer in 0..layers {
+        let result = (1 + matrices + nodes.len()) as u32;
+        let inputs = vec![Some(ValueId(last)), Some(ValueId(1 + (layer % matrices) as u32))];
+        nodes.push(GraphNode { op: MatMul {}.into(), inputs });
+        nodes.push(GraphNode { op: Unary { kind: UnaryKind::Relu }.into(), inputs: vec![Some(ValueId(result))] });
+        last = result + 1;
+    }
+    let graph = Graph {
+        symbols: vec!["batch".into()],
+        inputs: vec![Input {
+            name: "x".into(),
+            dtype: DType::F32,
+            shape: vec![Dim::symbol(0), Dim::Known(width as u64)],
+        }],
+        constants: vec![Constant { dtype: DType::F32, shape: vec![width as u32; 2] }; matrices],
+        nodes,
+        outputs: vec![Output { name: "y".into(), value: ValueId(last) }],
+        ..Graph::default()
+    };
+    Model::build(graph, &weights, Vec::new(), &Limits::default()).unwrap().encode()
 }
 
 /// A folder of other people's test data: `../shared/fixtures` from the project's root, or LOCKSTEP_FIXTURES.

@@ -10,8 +10,9 @@ mod stop;
 use std::fmt;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, U256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
+use lockstep_engine::ComputeError;
 use lockstep_engine::cost::Work;
 use lockstep_engine::exec::Options;
 use lockstep_engine::model::check_graph;
@@ -21,8 +22,9 @@ use self::stop::{Stop, guarded, reason};
 use crate::abi::{self, Call, IInference as E};
 use crate::config::ChainLimits;
 use crate::gas::{GasSchedule, Meter};
+use crate::memo::{Computed, Memo, MemoKey};
 use crate::registry::RegistryView;
-use crate::sink::{InferenceRecord, tensors_hash};
+use crate::sink::InferenceRecord;
 use crate::store::ModelStore;
 
 /// What a call depends on besides its call data and gas.
@@ -41,6 +43,8 @@ pub struct CallEnv<'a> {
     pub value: U256,
     /// The account whose context the call runs in, where that is not the precompile's own (DELEGATECALL, CALLCODE).
     pub delegated_to: Option<Address>,
+    /// Answers computed before; `None`: the engine runs every time.
+    pub memo: Option<&'a dyn Memo>,
     /// How the engine runs; never what it computes.
     pub options: Options,
     /// Whether a successful inference is wanted as a record.
@@ -135,8 +139,9 @@ fn call(env: &mut CallEnv<'_>, meter: &mut Meter, data: &[u8]) -> Result<Answer,
         }
         inference => {
             let prepared = prepare::inference(env, meter, &inference)?;
-            meter.charge(prepared.price(env.schedule))?;
-            run(env, prepared)
+            let price = prepared.price(env.schedule);
+            meter.charge(price)?;
+            run(env, prepared, price)
         }
     }
 }
@@ -162,12 +167,25 @@ fn describe_price(schedule: &GasSchedule, info: &abi::ModelInfo) -> u64 {
     schedule.price(&Work::default(), info.abi_encoded_size() as u64)
 }
 
-/// Stage 5, paid for: runs the model and encodes its answer. A memo of answers has its place here, before the
-/// engine runs: everything after it depends on the model and the decoded inputs alone.
-fn run(env: &CallEnv<'_>, prepared: Prepared) -> Result<Answer, Stop> {
+/// Stage 5, paid for: the model's answer, remembered or computed, encoded. What a model computes depends on the model and
+/// the decoded inputs alone; what is made of it depends on the function called, and is made every time.
+fn run(env: &CallEnv<'_>, prepared: Prepared, price: u64) -> Result<Answer, Stop> {
     let Prepared { model_id, model, plan, inputs, shape } = prepared;
-    let kept = env.record.then(|| Arc::new(inputs.clone()));
-    let outputs = model.run(&plan, inputs, &env.options)?;
+    let key = env.memo.map(|_| MemoKey::new(model_id, &inputs));
+    let (mut given, mut kept) = (Some(inputs), None);
+    let mut compute = || {
+        let inputs = given.take().ok_or(ComputeError::Environment("the memory of answers computed twice"))?;
+        kept = env.record.then(|| Arc::new(inputs.clone()));
+        let outputs = model.run(&plan, inputs, &env.options)?;
+        // Nobody reads the hash of what is neither remembered nor recorded.
+        let hashed = env.record || env.memo.is_some();
+        Ok(Arc::new(if hashed { Computed::new(outputs) } else { Computed { outputs, hash: B256::ZERO } }))
+    };
+    let computed = match (env.memo, key) {
+        (Some(memo), Some(key)) => memo.answer(key, price, &mut compute)?,
+        _ => compute()?,
+    };
+    let outputs = &computed.outputs;
     let (selector, output) = match shape {
         Shape::Infer => {
             let primary = usize::from(model.graph.primary_output);
@@ -175,19 +193,19 @@ fn run(env: &CallEnv<'_>, prepared: Prepared) -> Result<Answer, Stop> {
             (E::inferCall::SELECTOR, abi::int_array(&outputs::values(tensor, primary)?))
         }
         Shape::Classify(classifier) => {
-            let (classes, scores) = classifier.decide(&model.graph, &outputs, &model_id)?;
+            let (classes, scores) = classifier.decide(&model.graph, outputs, &model_id)?;
             (E::classifyCall::SELECTOR, abi::classify_result(&classes, &scores))
         }
         Shape::Run => {
-            outputs::no_nan(&outputs)?;
-            (E::runCall::SELECTOR, abi::tensor_array(&outputs))
+            outputs::no_nan(outputs)?;
+            (E::runCall::SELECTOR, abi::tensor_array(outputs))
         }
     };
-    let inference = kept.map(|inputs| InferenceRecord {
+    let inference = env.record.then(|| InferenceRecord {
         model_id,
         selector,
-        inputs,
-        outputs_hash: tensors_hash(&outputs),
+        inputs: kept.or_else(|| given.map(Arc::new)).unwrap_or_default(),
+        outputs_hash: computed.hash,
         returned_hash: keccak256(&output),
         gas: 0,
     });

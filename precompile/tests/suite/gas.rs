@@ -87,6 +87,7 @@ fn core(registry: &mut dyn RegistryView, store: &dyn ModelStore, data: &[u8], ga
         store,
         value: U256::ZERO,
         delegated_to: None,
+        memo: None,
         options: Options::default(),
         record: false,
     };
