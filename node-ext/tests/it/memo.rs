@@ -136,14 +136,14 @@ fn block(node: &Running, id: B256, width: usize, rows: usize, wait: bool) -> (Du
 #[test]
 fn pending_transactions_run_ahead_of_their_block() {
     let (width, rows) = (512, 16);
-    let file = deep_model(48, 1, width);
+    let file = deep_model(24, 1, width);
     let (without, id) = started(&file, 0);
     let (slow, counts) = block(&without, id, width, rows, false);
     assert_eq!((&counts["blocks"]["misses"], &counts["preExecution"]), (&json!(6), &json!(null)));
     let (with, _) = started(&file, 2);
     let (quick, counts) = block(&with, id, width, rows, true);
     eprintln!(
-        "a block of 6 inferences of 201 million multiply-adds each: {slow:?} without pre-execution, {quick:?} with it"
+        "a block of 6 inferences of 101 million multiply-adds each: {slow:?} without pre-execution, {quick:?} with it"
     );
     let blocks = &counts["blocks"];
     assert_eq!(blocks["misses"], 6, "each computed once, ahead or in the block: {blocks}");
