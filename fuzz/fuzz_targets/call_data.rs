@@ -20,6 +20,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         store: &store,
         value: Default::default(),
         delegated_to: None,
+        memo: None,
         options: Options::default(),
         record: false,
     };

@@ -106,7 +106,7 @@ mod tests {
                 all.push(*proof.next().unwrap());
             }
             // One node alone moves up.
-            nodes = levels(all).into_iter().take(2).last().unwrap();
+            nodes = levels(all).into_iter().take(2).next_back().unwrap();
             (first, width) = (first / 2, width.div_ceil(2));
         }
         assert_eq!(proof.next(), None);
