@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Gates for the contracts beyond build and tests:
 #   scripts/solidity_gates.sh snapshot [--write]   gas of the library's and the registry's tests, to the unit (contracts/.gas-snapshot)
-#   scripts/solidity_gates.sh coverage             lines of our own contracts that tests reach: 95 % at least
+#   scripts/solidity_gates.sh coverage             lines that tests reach of what is deployed (src/*.sol, examples): 95 % at least; the test
+#                                                kit's are shown, but its native and rpc back ends need a binary and a node
 #   scripts/solidity_gates.sh slither              static analysis (slither-analyzer from PyPI, in target/slither): no finding unanswered
 #   scripts/solidity_gates.sh doc                  forge doc builds, and everything public has NatSpec
 #   scripts/solidity_gates.sh                      all of them
@@ -25,7 +26,7 @@ coverage() {
   step "coverage"
   mkdir -p target/coverage
   # The twin is compiled by its own script, and the kit's shim is fixed code: neither can be measured by instrumented builds.
-  forge coverage --report lcov --report-file target/coverage/lcov.info \
+  LOCKSTEP_COVERAGE=1 forge coverage --report lcov --report-file target/coverage/lcov.info \
     --no-match-path 'contracts/test/{native,twin}/**' --no-match-contract 'ForcedFallback|InferenceKitTest' >target/coverage/log.txt 2>&1 \
     || { tail -40 target/coverage/log.txt >&2; exit 1; }
   awk -F'[:,]' '
@@ -33,7 +34,7 @@ coverage() {
     /^DA:/ && ours { all[file]++; if ($3 > 0) hit[file]++; else missed[file] = missed[file] " " $2 }
     END {
       for (f in all) {
-        a += all[f]; h += hit[f]
+        if (f !~ /test-kit/) { a += all[f]; h += hit[f] }
         printf "%6.1f %%  %4d of %4d  %s%s\n", 100 * hit[f] / all[f], hit[f], all[f], f, (f in missed) ? "  not:" missed[f] : ""
       }
       printf "%6.1f %% of %d lines\n", 100 * h / a, a

@@ -33,17 +33,45 @@ abstract contract KitRanges is KitStore {
         bytes4 selector = bytes4(call[:4]);
         if (selector != IInference.infer.selector && selector != IInference.classify.selector) return texts;
         ModelFixture storage m = _fixtures[bytes32(call[4:36])];
-        bytes memory ranges = m.ranges;
-        if (ranges.length == 0 || m.rowFeatures == 0) return texts;
+        if (m.ranges.length == 0 || m.rowFeatures == 0) return texts;
+        return _ofValues(m, call[100:]);
+    }
+
+    function _ofValues(ModelFixture storage m, bytes calldata values) private view returns (string[] memory texts) {
         texts = new string[](MOST_WARNINGS);
+        bytes memory ranges = m.ranges;
+        uint256 width = m.rowFeatures;
         uint256 warned;
-        uint256 values = (call.length - 100) / 32;
-        for (uint256 i; i < values && warned < MOST_WARNINGS; ++i) {
-            int256 v = int256(uint256(bytes32(call[100 + 32 * i:132 + 32 * i])));
-            uint256 feature = i % m.rowFeatures;
-            (int256 low, int256 high) = _range(ranges, feature);
-            if (_isFarOff(v, low, high)) texts[warned++] = _text(m, feature, v, low, high);
+        for (uint256 i; i < values.length / 32 && warned < MOST_WARNINGS; ++i) {
+            string memory text = _ofValue(m, ranges, i % width, int256(uint256(bytes32(values[32 * i:]))));
+            if (bytes(text).length != 0) texts[warned++] = text;
         }
+    }
+
+    function _ofValue(ModelFixture storage m, bytes memory ranges, uint256 feature, int256 v)
+        private
+        view
+        returns (string memory)
+    {
+        (int256 low, int256 high) = _range(ranges, feature);
+        if (!_isFarOff(v, low, high)) return "";
+        string memory range = string.concat(_decimal(low), " to ", _decimal(high));
+        return string.concat(
+            "lockstep: ",
+            m.name,
+            ": ",
+            _featureName(m, feature),
+            " is ",
+            _decimal(v),
+            ", in the training data ",
+            range,
+            ": scale forgotten? (values have 18 decimals: 1.5 is 1.5e18)"
+        );
+    }
+
+    function _featureName(ModelFixture storage m, uint256 feature) private view returns (string memory) {
+        string[] memory names = KIT_VM.split(m.features, "\n");
+        return feature < names.length ? names[feature] : KIT_VM.toString(feature);
     }
 
     function _isFarOff(int256 v, int256 low, int256 high) private pure returns (bool) {
@@ -70,27 +98,6 @@ abstract contract KitRanges is KitStore {
         }
         low = int128(uint128(word >> 128));
         high = int128(uint128(word));
-    }
-
-    function _text(ModelFixture storage m, uint256 feature, int256 v, int256 low, int256 high)
-        private
-        view
-        returns (string memory)
-    {
-        string[] memory names = KIT_VM.split(m.features, "\n");
-        return string.concat(
-            "lockstep: ",
-            m.name,
-            ": ",
-            feature < names.length ? names[feature] : KIT_VM.toString(feature),
-            " is ",
-            _decimal(v),
-            ", in the training data ",
-            _decimal(low),
-            " to ",
-            _decimal(high),
-            ": scale forgotten? (values have 18 decimals: 1.5 is 1.5e18)"
-        );
     }
 
     /// @dev A number with 18 decimals: six of them, or one digit and the exponent where it is smaller or larger than that shows.
