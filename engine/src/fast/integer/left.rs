@@ -46,7 +46,7 @@ impl Left {
             for r in 0..n {
                 fill(first + r, &mut row[..k]);
                 if segment > 0 {
-                    self.sums.extend(row[..k].chunks(segment).map(|s| s.iter().map(|x| i32::from(*x)).sum::<i32>()));
+                    self.sums.extend(row[..k].chunks(segment).map(sum));
                 }
                 let words = tile.iter_mut().skip(r).step_by(n);
                 for (word, pair) in words.zip(row.as_chunks::<2>().0) {
@@ -65,4 +65,9 @@ impl Left {
     pub(crate) fn sum(&self, row: usize, segment: usize) -> i32 {
         self.sums[row * self.segments + segment]
     }
+}
+
+/// The sum of a segment: at most 256 values of 16 bits, or 33,025 of 9 bits, so that nothing wraps.
+fn sum(values: &[i16]) -> i32 {
+    values.iter().fold(0, |sum, x| sum.wrapping_add(i32::from(*x)))
 }

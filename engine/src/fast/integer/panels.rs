@@ -94,8 +94,8 @@ impl BytePanels {
         let scales = match w.scale {
             Data::F32(s) => {
                 let mut all = vec![0.0; groups * panels * LANES];
-                for c in 0..groups * n {
-                    all[c / n * panels * LANES + c % n] = s[c];
+                for (c, scale) in s.iter().enumerate().take(groups * n) {
+                    all[c / n * panels * LANES + c % n] = *scale;
                 }
                 Scales::Channels(all)
             }

@@ -1,5 +1,7 @@
 //! Tiles of sums for the two kinds of right side: quantised weights, and integers with zero points.
 
+use std::ops::Range;
+
 use super::kernel::{MOST, Tile, join, max_panels, scaled, sums};
 use super::left::Left;
 use super::panels::{BytePanels, LANES, Scales};
@@ -66,10 +68,11 @@ pub(crate) fn product<R: Right>(
 pub(crate) struct Quantized<'a>(pub(crate) &'a BytePanels);
 
 impl Quantized<'_> {
-    /// The sums of pairs `pair..pair + pairs` in a plane.
-    fn plane(&self, level: Level, left: &Left, at: Place, plane: usize, pair: usize, pairs: usize, out: &mut [i32]) {
-        let b = self.0.plane(plane, at.matrix, at.panel, at.panels, pair);
-        let a = left.tile(at.rows, pair);
+    /// The sums of some pairs in a plane.
+    fn plane(&self, level: Level, left: &Left, at: Place, plane: usize, pairs: Range<usize>, out: &mut [i32]) {
+        let b = self.0.plane(plane, at.matrix, at.panel, at.panels, pairs.start);
+        let a = left.tile(at.rows, pairs.start);
+        let pairs = pairs.len();
         sums(level, &Tile { rows: at.rows.1, panels: at.panels, pairs, a, b, stride: self.0.stride() }, out);
     }
 
@@ -115,19 +118,20 @@ impl Right for Quantized<'_> {
         let (mut high, mut low, mut exact) = ([0i32; MOST], [0i32; MOST], [0i64; MOST]);
         let n = rows * width;
         for (s, k) in (0..p.k).step_by(segment).enumerate() {
-            let pairs = segment.min(p.k - k).div_ceil(2);
-            self.plane(level, left, at, 0, k / 2, pairs, &mut high[..n]);
+            let pairs = k / 2..(k + segment).min(p.k).div_ceil(2);
+            self.plane(level, left, at, 0, pairs.clone(), &mut high[..n]);
             if wide {
-                // w = 256 * high + (low - 128) + 128.
-                self.plane(level, left, at, 1, k / 2, pairs, &mut low[..n]);
+                // w = 256 * high + (low - 128) + 128; below 2^31 * K, so that nothing wraps.
+                self.plane(level, left, at, 1, pairs, &mut low[..n]);
                 for r in 0..rows {
                     let row = 128 * i64::from(left.sum(at.rows.0 + r, s));
-                    for i in r * width..(r + 1) * width {
-                        exact[i] += 256 * i64::from(high[i]) + i64::from(low[i]) + row;
+                    let parts = high[r * width..].iter().zip(&low[r * width..]);
+                    for (e, (h, l)) in exact[r * width..(r + 1) * width].iter_mut().zip(parts) {
+                        *e = e.wrapping_add((i64::from(*h) << 8).wrapping_add(i64::from(*l)).wrapping_add(row));
                     }
                 }
             } else {
-                exact[..n].iter_mut().zip(&high).for_each(|(e, h)| *e += i64::from(*h));
+                exact[..n].iter_mut().zip(&high).for_each(|(e, h)| *e = e.wrapping_add(i64::from(*h)));
             }
             if blocks {
                 for panel in 0..at.panels {
@@ -203,7 +207,7 @@ impl Right for Integers<'_> {
         for (r, out) in out.chunks_exact_mut(width).enumerate() {
             // |row| <= 255 * 33,025 and |zero| <= 255: exact; sums are at most 255 * 128 * 33,025 before.
             let row = left.sum(at.rows.0 + r, 0);
-            out.iter_mut().zip(zeros).for_each(|(o, z)| *o -= row * z);
+            out.iter_mut().zip(zeros).for_each(|(o, z)| *o = o.wrapping_sub(row.wrapping_mul(*z)));
         }
     }
 }

@@ -164,9 +164,9 @@ fn blocks_are_exact_and_join_by_one_fma_each() {
                 let y = op.definition().reference(&operands, &out).unwrap().remove(0);
                 let length = if block == 0 { k.max(1) } else { block as usize };
                 for r in 0..m {
-                    for c in 0..n {
+                    for (c, scales) in scales.iter().enumerate() {
                         let row = &x.as_f32().unwrap()[r * k..(r + 1) * k];
-                        let want = explicit(row, &w[c * k..(c + 1) * k], &scales[c], length);
+                        let want = explicit(row, &w[c * k..(c + 1) * k], scales, length);
                         let got = bits(&y)[r * n + c];
                         assert_eq!(got, crate::float::canonical_bits(want), "{class} {block} K = {k}");
                     }
@@ -217,7 +217,7 @@ fn convolution_is_the_product_with_its_unfolded_sample() {
         let mut i = 0;
         for image in 0..2 {
             let data = &x.as_f32().unwrap()[image * sample..(image + 1) * sample];
-            for filter in 0..groups * filters {
+            for (filter, scales) in scales.iter().enumerate() {
                 for oy in 0..3usize {
                     for ox in 0..5usize {
                         let mut row = Vec::new();
@@ -237,7 +237,7 @@ fn convolution_is_the_product_with_its_unfolded_sample() {
                         let pad = k.next_multiple_of(length) - k;
                         row.extend(vec![0.0; pad]);
                         weights.extend(vec![0; pad]);
-                        let mut s = scales[filter].clone();
+                        let mut s = scales.clone();
                         row.push(most);
                         weights.push(0);
                         s.push(0.0);

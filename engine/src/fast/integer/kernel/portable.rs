@@ -12,7 +12,9 @@ fn dot(t: &Tile<'_>, row: usize, panel: usize, first: usize, last: usize) -> [i3
         let word = t.a[p * t.rows + row];
         let (x, y) = (i32::from(word as i16), word >> 16);
         for (acc, w) in acc.iter_mut().zip(b[p * PAIR..(p + 1) * PAIR].as_chunks::<2>().0) {
-            *acc += x * i32::from(w[0]) + y * i32::from(w[1]);
+            // Nothing wraps, as `sums` says; without checks the compiler uses lanes.
+            let pair = x.wrapping_mul(w[0].into()).wrapping_add(y.wrapping_mul(w[1].into()));
+            *acc = acc.wrapping_add(pair);
         }
     }
     acc
@@ -55,7 +57,7 @@ pub(super) fn integers(x: &[f32], s: &RowScale, out: &mut [i16]) {
     const ROUND: f32 = 12_582_912.0;
     let up = s.up;
     for (q, x) in out.iter_mut().zip(x) {
-        let n = (x * up + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
+        let n = ((x * up + ROUND).to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
         *q = n.min(MOST).max(-MOST) as i16;
     }
 }

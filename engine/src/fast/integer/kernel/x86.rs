@@ -56,6 +56,12 @@ unsafe fn scale_vnni(from: *const u16) -> __m512 {
     _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(unsafe { _mm256_loadu_si256(from.cast()) })))
 }
 
+/// Where each panel starts.
+#[inline(always)]
+fn starts<const PANELS: usize>(b: *const i8, stride: usize) -> [*const i8; PANELS] {
+    std::array::from_fn(|p| b.wrapping_add(p * stride))
+}
+
 /// A tile in registers: `$vectors` vectors for each of PANELS panels and ROWS rows.
 macro_rules! kernels {
     (
@@ -75,24 +81,27 @@ macro_rules! kernels {
             out: *mut i32,
         ) {
             const WIDTH: usize = LANES / $vectors;
+            let (mut a, mut b) = (a, starts::<PANELS>(b, stride));
             let mut acc = [[[$izero(); $vectors]; PANELS]; ROWS];
-            for k in 0..pairs {
+            for _ in 0..pairs {
                 let mut w = [[$izero(); $vectors]; PANELS];
                 for p in 0..PANELS {
                     for v in 0..$vectors {
-                        // SAFETY: k < pairs, v * 2 * WIDTH + 2 * WIDTH <= 32: within panel p.
-                        w[p][v] = unsafe { $load(b.add(p * stride + k * PAIR + v * 2 * WIDTH)) };
+                        // SAFETY: this pair is one of `pairs`, and v * 2 * WIDTH + 2 * WIDTH <= 32: within panel p.
+                        w[p][v] = unsafe { $load(b[p].add(v * 2 * WIDTH)) };
                     }
+                    b[p] = b[p].wrapping_add(PAIR);
                 }
                 for r in 0..ROWS {
-                    // SAFETY: k < pairs, r < ROWS: within `a`.
-                    let x = $set(unsafe { *a.add(k * ROWS + r) });
+                    // SAFETY: this pair is one of `pairs`, r < ROWS: within `a`.
+                    let x = $set(unsafe { *a.add(r) });
                     for p in 0..PANELS {
                         for v in 0..$vectors {
                             acc[r][p][v] = $add(acc[r][p][v], x, w[p][v]);
                         }
                     }
                 }
+                a = a.wrapping_add(ROWS);
             }
             for r in 0..ROWS {
                 for p in 0..PANELS {
@@ -118,33 +127,35 @@ macro_rules! kernels {
             out: *mut f32,
         ) {
             const WIDTH: usize = LANES / $vectors;
-            let (mut k, mut block) = (0, 0);
-            while k < pairs {
-                let end = if pairs - k > BLOCK_PAIRS { k + BLOCK_PAIRS } else { pairs };
+            let (mut a, mut b) = (a, starts::<PANELS>(b, stride));
+            let (mut left, mut scales) = (pairs, scales);
+            while left > 0 {
+                let length = left.min(BLOCK_PAIRS);
                 let mut acc = [[[$izero(); $vectors]; PANELS]; ROWS];
-                while k < end {
+                for _ in 0..length {
                     let mut w = [[$izero(); $vectors]; PANELS];
                     for p in 0..PANELS {
                         for v in 0..$vectors {
-                            // SAFETY: k < pairs, v * 2 * WIDTH + 2 * WIDTH <= 32: within panel p.
-                            w[p][v] = unsafe { $load(b.add(p * stride + k * PAIR + v * 2 * WIDTH)) };
+                            // SAFETY: this pair is one of `pairs`, and v * 2 * WIDTH + 2 * WIDTH <= 32: within panel p.
+                            w[p][v] = unsafe { $load(b[p].add(v * 2 * WIDTH)) };
                         }
+                        b[p] = b[p].wrapping_add(PAIR);
                     }
                     for r in 0..ROWS {
-                        // SAFETY: k < pairs, r < ROWS: within `a`.
-                        let x = $set(unsafe { *a.add(k * ROWS + r) });
+                        // SAFETY: this pair is one of `pairs`, r < ROWS: within `a`.
+                        let x = $set(unsafe { *a.add(r) });
                         for p in 0..PANELS {
                             for v in 0..$vectors {
                                 acc[r][p][v] = $add(acc[r][p][v], x, w[p][v]);
                             }
                         }
                     }
-                    k += 1;
+                    a = a.wrapping_add(ROWS);
                 }
                 for p in 0..PANELS {
                     for v in 0..$vectors {
                         // SAFETY: 16 scales of this block and panel.
-                        let s = unsafe { $scale(scales.add(p * scale_stride + block * LANES + v * WIDTH)) };
+                        let s = unsafe { $scale(scales.add(p * scale_stride + v * WIDTH)) };
                         for r in 0..ROWS {
                             // SAFETY: within the ROWS * PANELS * 16 floats of `out`.
                             unsafe {
@@ -154,7 +165,8 @@ macro_rules! kernels {
                         }
                     }
                 }
-                block += 1;
+                scales = scales.wrapping_add(LANES);
+                left -= length;
             }
         }
     };
