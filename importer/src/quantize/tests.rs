@@ -67,7 +67,7 @@ fn every_form_of_a_product_answers_nearly_as_before() {
     let turned = tensor(&[n, k], 2);
     let fixed = [Dim::Known(k as u64), Dim::Known(5)];
     let models = [
-        model(&rows, &[w.clone()], &[(MatMul {}.into(), &[0, 1])]),
+        model(&rows, std::slice::from_ref(&w), &[(MatMul {}.into(), &[0, 1])]),
         model(&rows, &[w.clone(), tensor(&[n], 3)], &[(gemm(1.0, 1.0, false, false), &[0, 1, 2])]),
         model(&rows, &[turned.clone(), tensor(&[1, n], 3)], &[(gemm(1.0, -2.5, false, true), &[0, 1, 2])]),
         model(&rows, &[turned.clone(), tensor(&[n], 3)], &[(gemm(0.3, 2.0, false, true), &[0, 1, 2])]),

@@ -80,7 +80,7 @@ mod tests {
         // 1/127 is no bf16: the next one above, so that no weight is clamped.
         let w = one(WeightClass::I8, &[1.0, -0.5]);
         let s = f32::from_bits(u32::from(u16::from_le_bytes([w.scale[0], w.scale[1]])) << 16);
-        assert!(s >= 1.0 / 127.0 && s < 1.0 / 126.0);
+        assert!((1.0 / 127.0..1.0 / 126.0).contains(&s));
         assert_eq!(w.high, [(1.0 / s).round_ties_even() as i8, -(0.5 / s).round_ties_even() as i8]);
         let w = one(WeightClass::I16, &[32_767.0, -32_767.0, 256.0, -1.0]);
         assert_eq!((w.high, w.low.unwrap()), (vec![127, -128, 1, -1], vec![255, 1, 0, 255]));

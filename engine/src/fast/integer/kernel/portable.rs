@@ -58,6 +58,6 @@ pub(super) fn integers(x: &[f32], s: &RowScale, out: &mut [i16]) {
     let up = s.up;
     for (q, x) in out.iter_mut().zip(x) {
         let n = ((x * up + ROUND).to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-        *q = n.min(MOST).max(-MOST) as i16;
+        *q = n.clamp(-MOST, MOST) as i16;
     }
 }
