@@ -128,9 +128,16 @@ fn integers(out: &mut Vec<Case>) {
         let data = if dtype == DType::U8 { Data::U8(v) } else { Data::I8(v.into_iter().map(|x| x as i8).collect()) };
         Tensor { shape: shape.to_vec(), data }
     };
-    for (m, k, n) in
-        [(1, 1, 1), (1, 30, 1), (1, 4096, 1), (1, 768, 768), (1, 1024, 4096), (64, 768, 768), (3, 17, 5), (2048, 3, 2)]
-    {
+    for (m, k, n) in [
+        (1usize, 1usize, 1usize),
+        (1, 30, 1),
+        (1, 4096, 1),
+        (1, 768, 768),
+        (1, 1024, 4096),
+        (64, 768, 768),
+        (3, 17, 5),
+        (2048, 3, 2),
+    ] {
         for class in [WeightClass::I8, WeightClass::I16] {
             for block in [0, class.block()] {
                 let op = QuantizedMatMul { class, block };
