@@ -1,5 +1,6 @@
 //! Errors of the engine: what was expected, what came, what to do.
 
+use crate::ops::require::Requirement;
 use crate::tensor::DType;
 
 /// Why a model file or a graph is refused.
@@ -152,6 +153,9 @@ pub enum ValueFault {
     /// An integer power with a negative exponent.
     #[error("negative exponent of an integer power")]
     NegativeExponent,
+    /// A condition of the model does not hold.
+    #[error("not as required: {0}")]
+    Required(Requirement),
 }
 
 /// Why an operator refuses its operand types, shapes or attributes.

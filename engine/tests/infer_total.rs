@@ -3,8 +3,10 @@
 
 use lockstep_engine::dim::Bindings;
 use lockstep_engine::ops::{
-    Op, arg_reduce::ArgReduce, expand::Expand, gather::Gather, pad::Pad, pad::PadMode, reduce::Reduce,
-    reduce::ReduceKind, slice::Slice, softmax::Softmax, tree::Aggregate, tree::TreeEnsemble,
+    Op, arg_reduce::ArgReduce, bit_cast::BitCast, cumulate::Cumulate, cumulate::CumulateKind, expand::Expand,
+    gather::Gather, gather_elements::GatherElements, gather_nd::GatherND, pad::Pad, pad::PadMode, reduce::Reduce,
+    reduce::ReduceKind, require::Require, require::Requirement, scatter::ScatterElements, scatter::ScatterKind,
+    scatter::ScatterND, slice::Slice, softmax::Softmax, top_k::TopK, tree::Aggregate, tree::TreeEnsemble,
 };
 use lockstep_engine::{DType, Data, Dim, Tensor, TensorType};
 use proptest::collection::vec;
@@ -54,6 +56,30 @@ fn any_step() -> impl Strategy<Value = i64> {
     prop_oneof![6 => -2i64..3, 1 => any::<i64>()]
 }
 
+/// One that checks, picks, updates, orders or runs along.
+fn any_selection(dim: BoxedStrategy<Dim>) -> BoxedStrategy<Op> {
+    let axis = || prop_oneof![6 => 0u8..3, 1 => any::<u8>()];
+    let kind = || prop::sample::select(ScatterKind::ALL.to_vec());
+    let running = prop::sample::select(CumulateKind::ALL.to_vec());
+    prop_oneof![
+        Just(Require { what: Requirement::Argument }.into()),
+        axis().prop_map(|axis| GatherElements { axis }.into()),
+        axis().prop_map(|batch_dims| GatherND { batch_dims }.into()),
+        (axis(), kind()).prop_map(|(axis, kind)| ScatterElements { axis, kind }.into()),
+        kind().prop_map(|kind| ScatterND { kind }.into()),
+        (axis(), dim, any::<bool>()).prop_map(|(axis, k, greatest)| TopK { axis, k, greatest }.into()),
+        (running, axis(), any::<bool>(), any::<bool>()).prop_map(|(kind, axis, exclusive, reverse)| Cumulate {
+            kind,
+            axis,
+            exclusive,
+            reverse
+        }
+        .into()),
+        any_dtype().prop_map(|to| BitCast { to }.into()),
+    ]
+    .boxed()
+}
+
 /// An operator of these families, its attributes about fitting operands of this rank.
 fn any_op(rank: usize, dim: BoxedStrategy<Dim>) -> BoxedStrategy<Op> {
     let axis = || prop_oneof![6 => 0u8..3, 1 => any::<u8>()];
@@ -63,6 +89,9 @@ fn any_op(rank: usize, dim: BoxedStrategy<Dim>) -> BoxedStrategy<Op> {
     let aggregates = prop::sample::select(Aggregate::ALL.to_vec());
     let d = dim.clone();
     prop_oneof![
+        any_selection(dim.clone()),
+        any_selection(dim.clone()),
+        any_selection(dim.clone()),
         (kinds, prop::collection::btree_set(axis(), 0..4), any::<bool>()).prop_map(|(kind, axes, keep_dims)| {
             Reduce { kind, axes: axes.into_iter().collect(), keep_dims }.into()
         }),

@@ -25,7 +25,7 @@ pub fn import(bytes: &[u8], options: &ImportOptions<'_>) -> Result<Imported, Imp
     let graph = proto.graph.take().unwrap_or_default();
     let inputs = graph_inputs(&graph);
     let (types, symbols) = input_types(&inputs).map_err(ImportError::Refused)?;
-    let (walk, results) = walk(&proto, &graph, &types, options)?;
+    let (walk, results) = walk(&proto, &graph, &types, &symbols, options)?;
     let mut b = walk.b;
     let outputs: Vec<(String, Val)> = results.iter().map(|r| (r.name.clone(), r.val)).collect();
     let mut finished = b.finish(&outputs).map_err(|r| ImportError::Refused(vec![of_file(r)]))?;
@@ -66,11 +66,12 @@ fn walk<'a>(
     proto: &ModelProto,
     graph: &GraphProto,
     types: &[InputType],
+    symbols: &[String],
     options: &ImportOptions<'a>,
 ) -> Result<(Finishing, Vec<Result_>), ImportError> {
     let externals = Externals::new(options.external);
     let mut b = Builder::new(types.to_vec());
-    let mut scope = Scope::of(graph);
+    let mut scope = Scope::of(graph, symbols);
     let mut problems = Vec::new();
     for (i, t) in types.iter().enumerate() {
         let val = b.input(i);
@@ -80,7 +81,7 @@ fn walk<'a>(
         }
     }
     let names: Vec<String> = graph.output.iter().map(|o| o.name.clone().unwrap_or_default()).collect();
-    let mut walk = Walk::new(b, &proto.functions, &externals);
+    let mut walk = Walk::new(b, &proto.functions, &externals, symbols.to_vec());
     walk.problems = problems;
     let mut scopes = vec![scope];
     walk.nodes(&graph.node, &names, &mut scopes, &opsets(&proto.opset_import), "", 0);

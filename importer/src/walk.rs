@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::build::Builder;
+use crate::declared::{Declared, Shapes};
 use crate::error::{Lowered, Problem, Refusal, refuse};
 use crate::lower::{self, Call};
 use crate::proto::{AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetId, TensorProto};
@@ -34,13 +35,23 @@ fn plain(domain: Option<&str>) -> &str {
 pub(crate) struct Scope<'a> {
     slots: HashMap<String, Slot>,
     initialisers: HashMap<&'a str, &'a TensorProto>,
+    declared: Shapes,
 }
 
 impl<'a> Scope<'a> {
-    /// The names of a graph's initialisers.
-    pub(crate) fn of(g: &'a GraphProto) -> Self {
+    /// The names of a graph's initialisers, and the shapes that it declares over these symbols.
+    pub(crate) fn of(g: &'a GraphProto, symbols: &[String]) -> Self {
         let initialisers = g.initializer.iter().filter_map(|t| Some((t.name.as_deref()?, t))).collect();
-        Self { slots: HashMap::new(), initialisers }
+        Self { slots: HashMap::new(), initialisers, declared: Shapes::of(g, symbols) }
+    }
+
+    /// The node's outputs are declared as those of the graph or function that takes its place.
+    fn inherit(&mut self, names: &[String], declared: &[Declared]) {
+        for (n, d) in names.iter().zip(declared) {
+            if let Some(d) = d {
+                self.declared.add(n, d.clone());
+            }
+        }
     }
 
     /// Binds a name.
@@ -55,11 +66,17 @@ pub(crate) struct Walk<'a> {
     pub(crate) problems: Vec<Problem>,
     externals: &'a Externals<'a>,
     functions: HashMap<(String, String, String), &'a FunctionProto>,
+    symbols: Vec<String>,
     visited: usize,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(b: Builder, functions: &'a [FunctionProto], externals: &'a Externals<'a>) -> Self {
+    pub(crate) fn new(
+        b: Builder,
+        functions: &'a [FunctionProto],
+        externals: &'a Externals<'a>,
+        symbols: Vec<String>,
+    ) -> Self {
         let key = |f: &FunctionProto| {
             (
                 plain(f.domain.as_deref()).to_owned(),
@@ -68,7 +85,7 @@ impl<'a> Walk<'a> {
             )
         };
         let functions = functions.iter().map(|f| (key(f), f)).collect();
-        Self { b, problems: Vec::new(), externals, functions, visited: 0 }
+        Self { b, problems: Vec::new(), externals, functions, symbols, visited: 0 }
     }
 
     /// What a name stands for, in the innermost scope that has it.
@@ -97,6 +114,9 @@ impl<'a> Walk<'a> {
         depth: usize,
     ) {
         let needed = needed(nodes, outputs);
+        if let Some(scope) = scopes.last_mut() {
+            scope.declared.spread(nodes);
+        }
         for (i, node) in nodes.iter().enumerate() {
             if !needed[i] {
                 continue;
@@ -165,8 +185,10 @@ impl<'a> Walk<'a> {
         if inputs.iter().flatten().any(|s| matches!(s, Slot::Poisoned)) {
             return Err(Refusal::silent());
         }
+        let declared: Vec<Declared> =
+            node.output.iter().map(|o| scopes.last().and_then(|s| s.declared.get(o))).collect();
         if let Some(f) = function {
-            return self.function(f, node, inputs, name, depth);
+            return self.function(f, node, inputs, &declared, name, depth);
         }
         let Some(version) = opsets.get(domain).copied() else {
             return refuse!("the file states no version of the operator set '{domain}'");
@@ -178,7 +200,7 @@ impl<'a> Walk<'a> {
         }
         self.b.set_node_name(name);
         if op == "If" && domain.is_empty() {
-            return self.branch(node, &inputs, name, scopes, opsets, depth);
+            return self.branch(node, &inputs, &declared, name, scopes, opsets, depth);
         }
         let Some(lowering) = lowering else { return refuse!("the operator is not supported") };
         let outputs: Vec<bool> = node.output.iter().map(|o| !o.is_empty()).collect();
@@ -190,6 +212,7 @@ impl<'a> Walk<'a> {
             inputs,
             input_names: &node.input,
             outputs,
+            declared,
             externals: self.externals,
         };
         let out = lowering(&mut call)?;
@@ -204,6 +227,7 @@ impl<'a> Walk<'a> {
         &mut self,
         node: &'s NodeProto,
         inputs: &[Option<Slot>],
+        declared: &[Declared],
         name: &str,
         scopes: &mut Vec<Scope<'s>>,
         opsets: &Opsets,
@@ -225,7 +249,9 @@ impl<'a> Walk<'a> {
             return refuse!("the branch is missing");
         };
         let outputs: Vec<String> = g.output.iter().map(|o| o.name.clone().unwrap_or_default()).collect();
-        scopes.push(Scope::of(g));
+        let mut scope = Scope::of(g, &self.symbols);
+        scope.inherit(&outputs, declared);
+        scopes.push(scope);
         self.nodes(&g.node, &outputs, scopes, opsets, &format!("{name}/"), depth + 1);
         let out = outputs.iter().map(|o| self.get(scopes, o)).collect();
         scopes.pop();
@@ -238,6 +264,7 @@ impl<'a> Walk<'a> {
         f: &FunctionProto,
         node: &NodeProto,
         inputs: Vec<Option<Slot>>,
+        declared: &[Declared],
         name: &str,
         depth: usize,
     ) -> Lowered<Vec<Slot>> {
@@ -246,6 +273,7 @@ impl<'a> Walk<'a> {
         }
         let body: Vec<NodeProto> = f.node.iter().map(|n| bind_attributes(n, node, f)).collect();
         let mut scope = Scope::default();
+        scope.inherit(&f.output, declared);
         for (n, slot) in f.input.iter().zip(inputs) {
             if let Some(slot) = slot {
                 scope.bind(n, slot);

@@ -12,6 +12,7 @@ use crate::ops::compare::{Compare, CompareKind};
 use crate::ops::concat::Concat;
 use crate::ops::contraction::{Gemm, MatMul};
 use crate::ops::conv::Conv;
+use crate::ops::cumulate::CumulateKind;
 use crate::ops::expand::Expand;
 use crate::ops::gather::Gather;
 use crate::ops::pad::{Pad, PadMode};
@@ -19,6 +20,7 @@ use crate::ops::pairwise_coupling::PairwiseCoupling;
 use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::reduce::{Reduce, ReduceKind};
 use crate::ops::reshape::Reshape;
+use crate::ops::scatter::ScatterKind;
 use crate::ops::select::Select;
 use crate::ops::slice::Slice;
 use crate::ops::softmax::Softmax;
@@ -62,10 +64,18 @@ pub(super) enum Subject {
     Expand,
     Pad(PadMode),
     TreeEnsemble(Aggregate),
+    Require,
+    GatherElements,
+    GatherND,
+    ScatterElements(ScatterKind),
+    ScatterND(ScatterKind),
+    TopK { greatest: bool },
+    Cumulate(CumulateKind),
     IntegerMatMul,
     IntegerConv,
     QuantizedMatMul,
     QuantizedConv,
+    BitCast(DType),
     PairwiseCoupling,
 }
 
@@ -98,10 +108,18 @@ impl Subject {
             "Expand" => vec![Self::Expand],
             "Pad" => PadMode::ALL.iter().copied().map(Self::Pad).collect(),
             "TreeEnsemble" => Aggregate::ALL.iter().copied().map(Self::TreeEnsemble).collect(),
+            "Require" => vec![Self::Require],
+            "GatherElements" => vec![Self::GatherElements],
+            "GatherND" => vec![Self::GatherND],
+            "ScatterElements" => ScatterKind::ALL.iter().copied().map(Self::ScatterElements).collect(),
+            "ScatterND" => ScatterKind::ALL.iter().copied().map(Self::ScatterND).collect(),
+            "TopK" => [true, false].map(|greatest| Self::TopK { greatest }).to_vec(),
+            "Cumulate" => CumulateKind::ALL.iter().copied().map(Self::Cumulate).collect(),
             "IntegerMatMul" => vec![Self::IntegerMatMul],
             "IntegerConv" => vec![Self::IntegerConv],
             "QuantizedMatMul" => vec![Self::QuantizedMatMul],
             "QuantizedConv" => vec![Self::QuantizedConv],
+            "BitCast" => DType::ALL.into_iter().map(Self::BitCast).collect(),
             "PairwiseCoupling" => vec![Self::PairwiseCoupling],
             _ => Vec::new(),
         }
@@ -122,6 +140,11 @@ impl Subject {
             Self::Softmax { log: true } => "Softmax.LogSoftmax".into(),
             Self::Pad(mode) => format!("Pad.{mode:?}"),
             Self::TreeEnsemble(aggregate) => format!("TreeEnsemble.{aggregate:?}"),
+            Self::ScatterElements(kind) => format!("ScatterElements.{kind:?}"),
+            Self::ScatterND(kind) => format!("ScatterND.{kind:?}"),
+            Self::TopK { greatest } => format!("TopK.{}", if *greatest { "Greatest" } else { "Least" }),
+            Self::Cumulate(kind) => format!("Cumulate.{kind:?}"),
+            Self::BitCast(to) => format!("BitCast.{to}"),
             single => format!("{single:?}"),
         }
     }
@@ -151,10 +174,18 @@ impl Subject {
             Self::Expand => c.expand(),
             Self::Pad(mode) => c.pad(*mode),
             Self::TreeEnsemble(aggregate) => (0..6).for_each(|trees| c.trees(*aggregate, trees)),
+            Self::Require => c.require(),
+            Self::GatherElements => c.gather_elements(),
+            Self::GatherND => c.gather_nd(),
+            Self::ScatterElements(kind) => c.scatter_elements(*kind),
+            Self::ScatterND(kind) => c.scatter_nd(*kind),
+            Self::TopK { greatest } => c.top_k(*greatest),
+            Self::Cumulate(kind) => c.cumulate(*kind),
             Self::IntegerMatMul => c.integer_matmul(),
             Self::IntegerConv => c.integer_conv(),
             Self::QuantizedMatMul => c.quantized_matmul(),
             Self::QuantizedConv => c.quantized_conv(),
+            Self::BitCast(to) => c.bit_cast(*to),
             Self::PairwiseCoupling => c.pairwise_coupling(),
         }
         c.out
@@ -162,8 +193,8 @@ impl Subject {
 }
 
 /// Cases under construction.
-struct Cases {
-    rng: Random,
+pub(super) struct Cases {
+    pub(super) rng: Random,
     out: Vec<Case>,
 }
 
@@ -185,12 +216,12 @@ const PAIRS: [(&[usize], &[usize], &[usize]); 10] = [
 const SHAPES: [&[usize]; 3] = [&[4, 3, 6], &[7, 1, 2], &[3, 0, 2]];
 
 impl Cases {
-    fn tensor(&mut self, dtype: DType, shape: &[usize], values: Values) -> Option<Tensor> {
+    pub(super) fn tensor(&mut self, dtype: DType, shape: &[usize], values: Values) -> Option<Tensor> {
         Some(self.rng.tensor(dtype, shape, values))
     }
 
     /// Adds a case; one that the operator refuses (a type that it does not take) is left out.
-    fn push(&mut self, op: &Op, operands: Vec<Option<Tensor>>, constants: usize, batched: &[usize]) {
+    pub(super) fn push(&mut self, op: &Op, operands: Vec<Option<Tensor>>, constants: usize, batched: &[usize]) {
         let case = Case { op: op.clone(), operands, constants, batched: batched.to_vec() };
         let operands: Vec<Option<&Tensor>> = case.operands.iter().map(Option::as_ref).collect();
         let known: Vec<_> = operands.iter().enumerate().map(|(i, t)| t.filter(|_| i >= constants)).collect();
@@ -201,7 +232,7 @@ impl Cases {
     }
 
     /// One operand of the type, all rows apart.
-    fn one(&mut self, op: &Op, dtype: DType, shape: &[usize], values: Values) {
+    pub(super) fn one(&mut self, op: &Op, dtype: DType, shape: &[usize], values: Values) {
         let x = self.tensor(dtype, shape, values);
         self.push(op, vec![x], 1, if shape.is_empty() { &[] } else { &[0] });
     }

@@ -9,6 +9,7 @@
 
 mod cases;
 mod random;
+mod selection;
 #[cfg(test)]
 mod tests;
 
@@ -152,6 +153,7 @@ fn hash(subject: &Subject, way: &Way) -> Result<String, Fault> {
                 ValueFault::DivisionByZero => 0xf1,
                 ValueFault::IndexOutOfRange => 0xf2,
                 ValueFault::NegativeExponent => 0xf3,
+                ValueFault::Required(_) => 0xf4,
             }),
             Err(Failure::Environment(e)) => return Err(Fault::Environment(e)),
         }

@@ -13,7 +13,9 @@ fn every_operator_has_cases() {
             assert!(s.name().starts_with(family), "{}", s.name());
             let results = cases.iter().filter(|c| c.compute(&Way::REFERENCE).is_ok()).count();
             assert!(results * 2 >= cases.len(), "{}: {results} of {} give a result", s.name(), cases.len());
-            assert!(cases.iter().any(|c| !c.batched.is_empty()), "{} is never divided into rows", s.name());
+            // ScatterND's index vectors begin with the first axis: no row of it stands apart.
+            let apart = *family == "ScatterND" || cases.iter().any(|c| !c.batched.is_empty());
+            assert!(apart, "{} is never divided into rows", s.name());
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn run(
     let mut inputs: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
     let mut results: Vec<Option<Tensor>> = Vec::with_capacity(graph.nodes.len());
     for (n, node) in graph.nodes.iter().enumerate() {
-        let out = if let Some(empty) = super::empty_result(&plan.types[n]) {
+        let out = if let Some(empty) = super::empty_result(&node.op, &plan.types[n]) {
             empty
         } else {
             let operands: Vec<Option<&Tensor>> = node

@@ -8,6 +8,7 @@ pub use compare::{Difference, first_difference};
 
 use crate::error::ComputeError;
 use crate::model::{LoadedModel, Plan};
+use crate::ops::Op;
 use crate::ops::shape::known_shape;
 use crate::tensor::{Tensor, TensorType};
 
@@ -37,9 +38,10 @@ impl Default for Options {
 }
 
 /// The result of a node that has no element: such a node is not executed (spec OP-10), so that a shape like
-/// (2^32, 0), which costs nothing, also takes no time.
-fn empty_result(output: &TensorType) -> Option<Tensor> {
-    (output.elements() == Some(0)).then(|| Tensor::empty(output.dtype, known_shape(output)))
+/// (2^32, 0), which costs nothing, also takes no time. A check runs all the same.
+fn empty_result(op: &Op, output: &TensorType) -> Option<Tensor> {
+    (output.elements() == Some(0) && !matches!(op, Op::Require(_)))
+        .then(|| Tensor::empty(output.dtype, known_shape(output)))
 }
 
 /// Receives each node's result as it is made.

@@ -18,7 +18,7 @@ pub(super) fn run(
         let operands: Vec<Option<&Tensor>> =
             node.inputs.iter().map(|v| v.and_then(|v| values.get(v.0 as usize))).collect();
         let fail = |reason| ComputeError::Value { node: n, operator: node.op.name(), reason };
-        let out = match super::empty_result(&plan.types[n]) {
+        let out = match super::empty_result(&node.op, &plan.types[n]) {
             Some(empty) => empty,
             None => {
                 let out = node.op.definition().reference(&operands, &plan.types[n..=n]).map_err(fail)?;

@@ -28,9 +28,7 @@ impl Operator for Gather {
     fn infer(&self, inputs: &[Option<&TensorType>], _: &Bindings<'_>) -> Result<Vec<TensorType>, OpError> {
         let (x, index) = (operand(inputs, 0)?, operand(inputs, 1)?);
         let axis = usize::from(self.axis);
-        if !matches!(index.dtype, DType::I32 | DType::I64) {
-            return Err(OpError::new(format!("indices in i32 or i64 expected, {} came", index.dtype)));
-        }
+        check_indices(index)?;
         if axis >= x.rank() {
             return Err(OpError::new(format!("axis {axis} of rank {}", x.rank())));
         }
@@ -54,18 +52,31 @@ impl Operator for Gather {
             return Ok(Vec::new());
         };
         let axis = usize::from(self.axis);
-        let positions = match &index.data {
-            Data::I32(v) => v.iter().map(|i| position(i64::from(*i), x.shape[axis])).collect::<Result<Vec<_>, _>>()?,
-            Data::I64(v) => v.iter().map(|i| position(*i, x.shape[axis])).collect::<Result<Vec<_>, _>>()?,
-            _ => return Ok(Vec::new()),
-        };
+        let positions = positions(index, x.shape[axis])?;
         let data = each_dtype!(&x.data, v => pick(v, &x.shape, axis, &positions));
         Ok(vec![Tensor { shape: known_shape(out), data }])
     }
 }
 
+/// Indices are i32 or i64.
+pub(super) fn check_indices(index: &TensorType) -> Result<(), OpError> {
+    match index.dtype {
+        DType::I32 | DType::I64 => Ok(()),
+        other => Err(OpError::new(format!("indices in i32 or i64 expected, {other} came"))),
+    }
+}
+
+/// The indices as positions on an axis of length `n`.
+pub(super) fn positions(index: &Tensor, n: usize) -> Result<Vec<usize>, ValueFault> {
+    match &index.data {
+        Data::I32(v) => v.iter().map(|i| position(i64::from(*i), n)).collect(),
+        Data::I64(v) => v.iter().map(|i| position(*i, n)).collect(),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// The position on an axis of length `n`; negative indices count from its end.
-fn position(index: i64, n: usize) -> Result<usize, ValueFault> {
+pub(super) fn position(index: i64, n: usize) -> Result<usize, ValueFault> {
     let p = if index < 0 { i128::from(index) + n as i128 } else { i128::from(index) };
     if (0..n as i128).contains(&p) { Ok(p as usize) } else { Err(ValueFault::IndexOutOfRange) }
 }

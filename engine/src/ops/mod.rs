@@ -4,24 +4,31 @@
 
 pub mod arg_reduce;
 pub mod binary;
+pub mod bit_cast;
 pub mod cast;
 pub mod compare;
 pub mod concat;
 pub mod contraction;
 pub mod conv;
+pub mod cumulate;
 pub mod expand;
 pub mod gather;
+pub mod gather_elements;
+pub mod gather_nd;
 pub mod integer;
 pub mod pad;
 pub mod pairwise_coupling;
 pub mod pool;
 pub mod quantized;
 pub mod reduce;
+pub mod require;
 pub mod reshape;
+pub mod scatter;
 pub mod select;
 pub mod shape;
 pub mod slice;
 pub mod softmax;
+pub mod top_k;
 pub mod transpose;
 pub mod tree;
 pub mod unary;
@@ -150,6 +157,20 @@ operators! {
     19 Pad(pad::Pad),
     /// An ensemble of decision trees.
     20 TreeEnsemble(tree::TreeEnsemble),
+    /// Passes a tensor on where a condition holds, or fails the call.
+    21 Require(require::Require),
+    /// Picks one element for each index.
+    22 GatherElements(gather_elements::GatherElements),
+    /// Picks slices by index vectors.
+    23 GatherND(gather_nd::GatherND),
+    /// Updates single elements, one after the other.
+    24 ScatterElements(scatter::ScatterElements),
+    /// Updates slices, one after the other.
+    25 ScatterND(scatter::ScatterND),
+    /// Positions of the greatest or least elements.
+    26 TopK(top_k::TopK),
+    /// Running sums and products.
+    27 Cumulate(cumulate::Cumulate),
     /// Product of 8-bit integer matrices, exact in i32.
     28 IntegerMatMul(integer::IntegerMatMul),
     /// Convolution of 8-bit integers, exact in i32.
@@ -158,6 +179,8 @@ operators! {
     30 QuantizedMatMul(quantized::QuantizedMatMul),
     /// Convolution with weights of class I8 or I16.
     31 QuantizedConv(quantized::QuantizedConv),
+    /// The same bits as another type.
+    37 BitCast(bit_cast::BitCast),
     /// Probabilities of classes from those of pairs of classes.
     55 PairwiseCoupling(pairwise_coupling::PairwiseCoupling),
 }

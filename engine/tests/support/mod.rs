@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+mod selection;
+
 use lockstep_engine::dim::{Bindings, Dim};
 use lockstep_engine::graph::{Constant, Graph, Input, Node, Output, ValueId};
 use lockstep_engine::ops::{
@@ -142,7 +144,7 @@ impl Growing {
         let known: Vec<usize> = t.shape.iter().map(|d| d.as_known().unwrap_or(1) as usize).collect();
         let axis = if rank == 0 { 0 } else { self.rng.random_range(0..rank) as u8 };
         let last = known.last().copied().unwrap_or(1);
-        match self.rng.random_range(0..26u32) {
+        match self.rng.random_range(0..29u32) {
             0 | 1 => {
                 let kind = *unary::UnaryKind::ALL.choose(&mut self.rng).unwrap();
                 self.push(unary::Unary { kind }.into(), vec![Some(x)]);
@@ -331,6 +333,7 @@ impl Growing {
                 let classes = if last == 1 { 2 } else { 3 };
                 self.push(pairwise_coupling::PairwiseCoupling { classes }.into(), vec![Some(x)]);
             }
+            26..29 => self.grow_selection(x, &t, &known),
             _ => {}
         }
     }

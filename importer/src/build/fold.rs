@@ -27,7 +27,7 @@ impl Builder {
             }
         }
         let Some(bytes) = ty.bytes() else { return Ok(None) };
-        if bytes == 0 {
+        if bytes == 0 && !matches!(op, Op::Require(_)) {
             // Other dimensions may be huge: no kernel has to walk along them.
             let data = lockstep_engine::float::convert::cast(&Data::I64(Vec::new()), ty.dtype);
             return Ok(Some(Tensor { shape: ty.dims()?, data }));

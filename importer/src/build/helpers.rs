@@ -34,6 +34,11 @@ impl Builder {
         self.constant(Tensor::vector(v))
     }
 
+    /// A vector of bools.
+    pub(crate) fn bools(&mut self, v: Vec<bool>) -> Val {
+        self.constant(Tensor { shape: vec![v.len()], data: Data::Bool(v) })
+    }
+
     /// A vector of i64.
     pub(crate) fn vector_i64(&mut self, v: Vec<i64>) -> Val {
         self.constant(Tensor { shape: vec![v.len()], data: Data::I64(v) })

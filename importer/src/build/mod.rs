@@ -189,6 +189,8 @@ impl Builder {
     pub(crate) fn elems(&self, v: Val) -> Option<Vec<Elem>> {
         match &self.values[v.0 as usize].kind {
             Kind::Dims(e) => Some((**e).clone()),
+            // Without elements nothing depends on data.
+            Kind::Input(_) | Kind::Node { .. } if self.ty(v).shape == [Dim::Known(0)] => Some(Vec::new()),
             Kind::Constant(t) if t.data.len() <= elem::MAX_ELEMENTS => match &t.data {
                 Data::I64(v) => Some(v.iter().map(|x| Elem::Int(*x)).collect()),
                 Data::I32(v) => Some(v.iter().map(|x| Elem::Int(i64::from(*x))).collect()),

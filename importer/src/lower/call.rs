@@ -3,6 +3,7 @@
 use lockstep_engine::{DType, Data, Dim, Tensor};
 
 use crate::build::{Builder, Elem, Val};
+use crate::declared::Declared;
 use crate::error::{Lowered, Refusal, refuse};
 use crate::proto::TensorProto;
 use crate::read::{Attrs, Externals};
@@ -19,6 +20,8 @@ pub(crate) struct Call<'a> {
     pub(crate) input_names: &'a [String],
     /// Which outputs are named.
     pub(crate) outputs: Vec<bool>,
+    /// The shapes that the file declares for the outputs.
+    pub(crate) declared: Vec<Declared>,
     pub(crate) externals: &'a Externals<'a>,
 }
 

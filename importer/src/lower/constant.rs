@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lockstep_engine::{DType, Data, Dim, Tensor};
 
-use super::{Call, Outputs, known, one};
+use super::{Call, Outputs, dynamic, known, one};
 use crate::build::Elem;
 use crate::error::refuse;
 use crate::slot::{Slot, StringTensor};
@@ -41,8 +41,6 @@ pub(super) fn constant(c: &mut Call<'_>) -> Outputs {
 }
 
 pub(super) fn of_shape(c: &mut Call<'_>) -> Outputs {
-    let shape: Option<Vec<Dim>> = c.elems(0, "the shape")?.iter().map(Elem::to_dim).collect();
-    let Some(shape) = shape else { return refuse!("a negative dimension") };
     let value = match c.attrs.tensor("value")? {
         None => c.b.scalar(0.0),
         Some(t) => match c.tensor(t)? {
@@ -50,11 +48,19 @@ pub(super) fn of_shape(c: &mut Call<'_>) -> Outputs {
             other => return Err(c.no_tensor(&other, 0)),
         },
     };
+    if c.from_data(0) {
+        return one(dynamic::constant_of_shape(c, value)?);
+    }
+    let shape: Option<Vec<Dim>> = c.elems(0, "the shape")?.iter().map(Elem::to_dim).collect();
+    let Some(shape) = shape else { return refuse!("a negative dimension") };
     one(c.b.expand(value, &shape)?)
 }
 
 pub(super) fn range(c: &mut Call<'_>) -> Outputs {
     c.attrs.ignore(&["stash_type"]);
+    if (0..3).any(|i| c.x(i).is_ok_and(|v| c.b.as_constant(v).is_none())) {
+        return one(dynamic::range(c)?);
+    }
     let bounds = (c.constant(0, "the start")?, c.constant(1, "the limit")?, c.constant(2, "the step")?);
     macro_rules! of_integers {
         ($a:expr, $b:expr, $d:expr, $variant:ident, $t:ty) => {{
@@ -65,7 +71,7 @@ pub(super) fn range(c: &mut Call<'_>) -> Outputs {
                 return refuse!("a step of 0");
             }
             let (a, b, d) = (i128::from(*a), i128::from(*b), i128::from(*d));
-            let n = ((b - a) / d + i128::from((b - a) % d != 0)).max(0);
+            let n = ((b - a) / d + i128::from((b - a) % d * d > 0)).max(0);
             if n > MAX as i128 {
                 return refuse!("{n} elements");
             }

@@ -4,7 +4,7 @@ use lockstep_engine::ops::binary::BinaryKind as B;
 use lockstep_engine::ops::compare::CompareKind as K;
 use lockstep_engine::{DType, Data, Dim, Tensor};
 
-use super::{Call, Outputs, known, one};
+use super::{Call, Outputs, dynamic, known, one};
 use crate::build::Elem;
 use crate::error::{Refusal, refuse};
 use crate::slot::{Codes, Slot};
@@ -53,10 +53,18 @@ fn gather_columns(c: &mut Call<'_>, k: &Codes, axis: i64) -> Outputs {
 
 pub(super) fn one_hot(c: &mut Call<'_>) -> Outputs {
     let mut indices = c.x(0)?;
-    let depth = c.number(1, "the depth")?;
     let values = c.x(2)?;
     let rank = c.b.rank(indices);
     let axis = c.b.axis(c.attrs.int("axis", -1)?, rank + 1)?;
+    let depth = if c.from_data(1) {
+        let Some(Some(Dim::Known(n))) = c.declared(0)?.get(axis).cloned() else {
+            return refuse!("the depth comes from data: the declared shape has to give it");
+        };
+        indices = dynamic::sizes(c, indices, 1, &[Dim::Known(n)])?;
+        n as f64
+    } else {
+        c.number(1, "the depth")?
+    };
     if !(1.0..=65_536.0).contains(&depth) || depth.fract() != 0.0 {
         return refuse!("a depth of {depth}, 1 to 65536 is supported");
     }

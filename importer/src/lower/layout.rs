@@ -3,7 +3,7 @@
 use lockstep_engine::Dim;
 use lockstep_engine::ops::pad::{Pad, PadMode};
 
-use super::{Call, Outputs, one};
+use super::{Call, Outputs, dynamic, one};
 use crate::error::{Lowered, Refusal, refuse};
 use crate::slot::{Codes, Slot};
 
@@ -44,7 +44,7 @@ fn concat_strings(c: &mut Call<'_>, axis: i64) -> Outputs {
 
 pub(super) fn split(c: &mut Call<'_>) -> Outputs {
     let slot = c.slot(0)?;
-    let x = match &slot {
+    let mut x = match &slot {
         Slot::Codes(k) => k.val,
         _ => c.x(0)?,
     };
@@ -52,6 +52,10 @@ pub(super) fn split(c: &mut Call<'_>) -> Outputs {
     let axis = c.b.axis(c.attrs.int("axis", 0)?, shape.len())?;
     let sizes = if c.version < 13 {
         c.attrs.ints("split")?.map(<[i64]>::to_vec)
+    } else if c.from_data(1) {
+        let (checked, sizes) = dynamic::split(c, x, axis)?;
+        x = checked;
+        Some(sizes)
     } else if c.has(1) {
         Some(c.ints(1, "the sizes of the parts")?)
     } else {
@@ -119,6 +123,10 @@ pub(super) fn pad(c: &mut Call<'_>) -> Outputs {
         "wrap" => PadMode::Wrap,
         other => return refuse!("mode '{other}'"),
     };
+    if c.version >= 11 && (c.from_data(1) || c.from_data(3)) {
+        let value = c.opt(2)?;
+        return dynamic::pad(c, x, mode, value);
+    }
     let (pads, value, axes) = if c.version < 11 {
         let name = if c.version < 2 { "paddings" } else { "pads" };
         let pads = c.attrs.ints(name)?.unwrap_or_default().to_vec();

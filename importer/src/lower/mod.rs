@@ -11,6 +11,7 @@ mod constant;
 mod contraction;
 mod conv_transpose;
 mod distance;
+mod dynamic;
 mod index;
 mod layout;
 mod lp_pool;

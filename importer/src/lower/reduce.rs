@@ -5,7 +5,7 @@ use lockstep_engine::ops::arg_reduce::ArgReduce;
 use lockstep_engine::ops::reduce::ReduceKind as R;
 use lockstep_engine::ops::unary::UnaryKind as U;
 
-use super::{Call, Outputs, one};
+use super::{Call, Outputs, dynamic, one};
 use crate::build::{Elem, Label, Val};
 use crate::error::{Lowered, refuse};
 
@@ -16,6 +16,9 @@ pub(super) fn reduce(c: &mut Call<'_>) -> Outputs {
     let noop = c.attrs.flag("noop_with_empty_axes", false)?;
     // Axes became an operand in operator set 13 (ReduceSum) and 18 (the others).
     let by_operand = c.version >= if c.op == "ReduceSum" { 13 } else { 18 };
+    if by_operand && c.from_data(1) {
+        return dynamic::reduce(c, x, keep, |c, axes| over(c, x, axes, keep));
+    }
     let axes = if by_operand {
         if c.has(1) { Some(c.ints(1, "the list of axes")?) } else { None }
     } else {
@@ -33,6 +36,10 @@ pub(super) fn reduce(c: &mut Call<'_>) -> Outputs {
     if let Some(v) = of_dims(c, x, keep) {
         return one(v);
     }
+    one(over(c, x, &axes, keep)?)
+}
+
+fn over(c: &mut Call<'_>, x: Val, axes: &[usize], keep: bool) -> Lowered<Val> {
     let kind = match c.op {
         "ReduceSum" => R::Sum,
         "ReduceMean" => R::Mean,
@@ -45,7 +52,7 @@ pub(super) fn reduce(c: &mut Call<'_>) -> Outputs {
         "ReduceLogSum" => R::LogSum,
         _ => R::LogSumExp,
     };
-    one(c.b.reduce(kind, x, &axes, keep)?)
+    c.b.reduce(kind, x, axes, keep)
 }
 
 /// A reduction of single elements: what it does besides joining.

@@ -2,7 +2,7 @@
 
 use lockstep_engine::{DType, Dim};
 
-use super::{Call, Outputs, one, product};
+use super::{Call, Outputs, dynamic, one, product};
 use crate::build::{Elem, Val};
 use crate::error::{Lowered, Refusal, refuse};
 use crate::slot::{Codes, Slot};
@@ -43,6 +43,11 @@ fn resolve(x: &[Dim], wanted: &[Elem], allow_zero: bool) -> Lowered<Vec<Dim>> {
 }
 
 pub(super) fn reshape(c: &mut Call<'_>) -> Outputs {
+    if c.version >= 5 && c.from_data(1) {
+        let allow_zero = c.version >= 14 && c.attrs.flag("allowzero", false)?;
+        let x = c.x(0)?;
+        return one(dynamic::reshape(c, x, allow_zero)?);
+    }
     let wanted: Vec<Elem> = if c.version < 5 {
         c.attrs.ignore(&["consumed_inputs"]);
         c.attrs.ints("shape")?.unwrap_or_default().iter().map(|n| Elem::Int(*n)).collect()
@@ -110,6 +115,10 @@ fn axes(c: &mut Call<'_>) -> Lowered<Option<Vec<i64>>> {
 }
 
 pub(super) fn squeeze(c: &mut Call<'_>) -> Outputs {
+    if c.version >= 13 && c.from_data(1) {
+        let x = c.x(0)?;
+        return one(dynamic::squeeze(c, x)?);
+    }
     let axes = axes(c)?;
     let slot = c.slot(0)?;
     on_strings_too(c, slot, |c, x| {
@@ -131,6 +140,10 @@ pub(super) fn squeeze(c: &mut Call<'_>) -> Outputs {
 }
 
 pub(super) fn unsqueeze(c: &mut Call<'_>) -> Outputs {
+    if c.version >= 13 && c.from_data(1) {
+        let x = c.x(0)?;
+        return one(dynamic::unsqueeze(c, x)?);
+    }
     let Some(axes) = axes(c)? else { return refuse!("no axes") };
     let slot = c.slot(0)?;
     on_strings_too(c, slot, |c, x| {
@@ -151,6 +164,9 @@ pub(super) fn transpose(c: &mut Call<'_>) -> Outputs {
 
 pub(super) fn expand(c: &mut Call<'_>) -> Outputs {
     let x = c.x(0)?;
+    if c.from_data(1) {
+        return one(dynamic::expand(c, x)?);
+    }
     let wanted: Option<Vec<Dim>> = c.elems(1, "the shape")?.iter().map(Elem::to_dim).collect();
     let Some(wanted) = wanted else { return refuse!("a negative dimension in the shape") };
     // The operand may be larger than the shape: both broadcast.
@@ -159,9 +175,16 @@ pub(super) fn expand(c: &mut Call<'_>) -> Outputs {
 }
 
 pub(super) fn tile(c: &mut Call<'_>) -> Outputs {
-    let x = c.x(0)?;
-    let repeats =
-        if c.version < 6 { return refuse!("Tile of operator set {}", c.version) } else { c.elems(1, "the repeats")? };
+    let mut x = c.x(0)?;
+    let repeats = if c.version < 6 {
+        return refuse!("Tile of operator set {}", c.version);
+    } else if c.from_data(1) {
+        let (checked, repeats) = dynamic::tile(c, x)?;
+        x = checked;
+        repeats.iter().filter_map(Elem::of).collect()
+    } else {
+        c.elems(1, "the repeats")?
+    };
     let shape = c.b.shape(x);
     if repeats.len() != shape.len() {
         return refuse!("{} repeats for a tensor of rank {}", repeats.len(), shape.len());

@@ -2,7 +2,7 @@
 
 use lockstep_engine::Dim;
 
-use super::{Call, Outputs, one};
+use super::{Call, Outputs, dynamic, one};
 use crate::build::{Elem, Val};
 use crate::error::{Lowered, Refusal, refuse};
 use crate::slot::{Codes, Slot};
@@ -125,6 +125,10 @@ fn parameters(c: &mut Call<'_>, rank: usize) -> Lowered<Parameters> {
 
 pub(super) fn slice(c: &mut Call<'_>) -> Outputs {
     let slot = c.slot(0)?;
+    if c.version >= 10 && (1..5).any(|i| c.from_data(i)) {
+        let x = c.x(0)?;
+        return dynamic::slice(c, x);
+    }
     let x = match &slot {
         Slot::Codes(k) => k.val,
         Slot::Widened(v) => *v,
