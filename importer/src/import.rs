@@ -83,6 +83,7 @@ fn walk<'a>(
     let names: Vec<String> = graph.output.iter().map(|o| o.name.clone().unwrap_or_default()).collect();
     let mut walk = Walk::new(b, &proto.functions, &externals, symbols.to_vec());
     walk.problems = problems;
+    walk.loop_bound = options.loop_bound;
     let mut scopes = vec![scope];
     walk.nodes(&graph.node, &names, &mut scopes, &opsets(&proto.opset_import), "", 0);
 

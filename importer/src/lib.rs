@@ -10,6 +10,7 @@
 
 mod build;
 pub mod card;
+mod control;
 mod declared;
 mod error;
 mod exact;

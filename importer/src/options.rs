@@ -18,6 +18,9 @@ pub struct ImportOptions<'a> {
     pub features: Option<&'a [String]>,
     /// Names of the classes, in the order of the model's own.
     pub labels: Option<&'a [String]>,
+    /// Iterations for which a loop is unrolled whose number of iterations depends on data; a call that needs more
+    /// fails. Without it such a loop is refused.
+    pub loop_bound: Option<u64>,
     /// The chain's limits.
     pub limits: Limits,
     /// For the card.
@@ -30,6 +33,7 @@ impl std::fmt::Debug for ImportOptions<'_> {
             .field("external", &self.external.is_some())
             .field("features", &self.features)
             .field("labels", &self.labels)
+            .field("loop_bound", &self.loop_bound)
             .field("limits", &self.limits)
             .field("card", &self.card)
             .finish()

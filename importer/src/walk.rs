@@ -1,8 +1,9 @@
-//! Over the nodes, in order: operands by name, lowering, problems collected, functions and constant branches inlined.
+//! Over the nodes, in order: operands by name, lowering, problems collected, functions inlined.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::build::Builder;
+use crate::control::Site;
 use crate::declared::{Declared, Shapes};
 use crate::error::{Lowered, Problem, Refusal, refuse};
 use crate::lower::{self, Call};
@@ -11,7 +12,7 @@ use crate::read::{Attrs, Externals};
 use crate::slot::Slot;
 
 /// Functions within functions, branches within branches.
-const MAX_DEPTH: usize = 16;
+pub(crate) const MAX_DEPTH: usize = 16;
 /// Nodes of the source, after inlining.
 const MAX_NODES: usize = 200_000;
 
@@ -66,7 +67,9 @@ pub(crate) struct Walk<'a> {
     pub(crate) problems: Vec<Problem>,
     externals: &'a Externals<'a>,
     functions: HashMap<(String, String, String), &'a FunctionProto>,
-    symbols: Vec<String>,
+    pub(crate) symbols: Vec<String>,
+    /// Iterations of a loop whose number depends on data.
+    pub(crate) loop_bound: Option<u64>,
     visited: usize,
 }
 
@@ -85,7 +88,7 @@ impl<'a> Walk<'a> {
             )
         };
         let functions = functions.iter().map(|f| (key(f), f)).collect();
-        Self { b, problems: Vec::new(), externals, functions, symbols, visited: 0 }
+        Self { b, problems: Vec::new(), externals, functions, symbols, loop_bound: None, visited: 0 }
     }
 
     /// What a name stands for, in the innermost scope that has it.
@@ -175,7 +178,8 @@ impl<'a> Walk<'a> {
         let key = (domain.to_owned(), op.to_owned(), node.overload.clone().unwrap_or_default());
         let function = self.functions.get(&key).copied();
         let lowering = lower::find(domain, op);
-        if function.is_none() && lowering.is_none() && op != "If" {
+        let control = domain.is_empty() && matches!(op, "If" | "Loop" | "Scan");
+        if function.is_none() && lowering.is_none() && !control {
             return Err(unknown(domain, op));
         }
         let mut inputs = Vec::with_capacity(node.input.len());
@@ -199,8 +203,11 @@ impl<'a> Walk<'a> {
                 .advice(format!("export with operator set {latest} or older")));
         }
         self.b.set_node_name(name);
-        if op == "If" && domain.is_empty() {
-            return self.branch(node, &inputs, &declared, name, scopes, opsets, depth);
+        let site = Site { node, inputs: &inputs, declared: &declared, name, opsets, depth };
+        match op {
+            "If" if control => return self.branch(&site, scopes),
+            "Loop" if control => return self.repeat(&site, scopes),
+            _ => {}
         }
         let Some(lowering) = lowering else { return refuse!("the operator is not supported") };
         let outputs: Vec<bool> = node.output.iter().map(|o| !o.is_empty()).collect();
@@ -209,53 +216,21 @@ impl<'a> Walk<'a> {
             op,
             version,
             attrs: Attrs::new(&node.attribute),
-            inputs,
+            inputs: inputs.clone(),
             input_names: &node.input,
             outputs,
-            declared,
+            declared: declared.clone(),
             externals: self.externals,
         };
-        let out = lowering(&mut call)?;
-        match call.attrs.unknown() {
+        let out = lowering(&mut call).and_then(|out| match call.attrs.unknown() {
             Some(a) => refuse!("attribute '{a}' is not known for {op} of operator set {version}"),
             None => Ok(out),
+        });
+        match out {
+            // A Scan whose steps depend on each other.
+            Err(_) if control => self.scan(version, &site, scopes),
+            out => out,
         }
-    }
-
-    /// A branch whose condition is constant takes the place of the node.
-    fn branch<'s>(
-        &mut self,
-        node: &'s NodeProto,
-        inputs: &[Option<Slot>],
-        declared: &[Declared],
-        name: &str,
-        scopes: &mut Vec<Scope<'s>>,
-        opsets: &Opsets,
-        depth: usize,
-    ) -> Lowered<Vec<Slot>> {
-        let condition = match inputs.first() {
-            Some(Some(Slot::Tensor(v))) => self.b.as_constant(*v),
-            _ => None,
-        };
-        let taken = match condition.as_deref().map(|t| &t.data) {
-            Some(lockstep_engine::Data::Bool(v)) if v.len() == 1 => v[0],
-            _ => return refuse!("a branch that depends on data is not supported"),
-        };
-        if depth >= MAX_DEPTH {
-            return refuse!("branches nest deeper than {MAX_DEPTH}");
-        }
-        let attrs = Attrs::new(&node.attribute);
-        let Some(g) = attrs.graph(if taken { "then_branch" } else { "else_branch" })? else {
-            return refuse!("the branch is missing");
-        };
-        let outputs: Vec<String> = g.output.iter().map(|o| o.name.clone().unwrap_or_default()).collect();
-        let mut scope = Scope::of(g, &self.symbols);
-        scope.inherit(&outputs, declared);
-        scopes.push(scope);
-        self.nodes(&g.node, &outputs, scopes, opsets, &format!("{name}/"), depth + 1);
-        let out = outputs.iter().map(|o| self.get(scopes, o)).collect();
-        scopes.pop();
-        out
     }
 
     /// The body of a function of the file takes the place of the node.

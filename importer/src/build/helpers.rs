@@ -34,6 +34,11 @@ impl Builder {
         self.constant(Tensor::vector(v))
     }
 
+    /// A bool scalar.
+    pub(crate) fn bool_scalar(&mut self, x: bool) -> Val {
+        self.constant(Tensor { shape: Vec::new(), data: Data::Bool(vec![x]) })
+    }
+
     /// A vector of bools.
     pub(crate) fn bools(&mut self, v: Vec<bool>) -> Val {
         self.constant(Tensor { shape: vec![v.len()], data: Data::Bool(v) })

@@ -2,6 +2,8 @@
 
 use lockstep_engine::DType;
 use lockstep_engine::ops::binary::BinaryKind as B;
+use lockstep_engine::ops::compare::CompareKind as K;
+use lockstep_engine::ops::require::Requirement;
 use lockstep_engine::ops::unary::UnaryKind as U;
 
 use super::{Call, Outputs, one};
@@ -85,7 +87,18 @@ pub(super) fn modulus(c: &mut Call<'_>) -> Outputs {
     let (a, b) = (c.x(0)?, c.x(1)?);
     let fmod = c.attrs.flag("fmod", false)?;
     if c.b.dtype(a) == DType::F32 && !fmod {
-        return refuse!("the modulus of floats that takes the divisor's sign is not supported, fmod = 1 is");
+        // numpy's: the remainder, moved by the divisor where the signs differ; a zero has the divisor's sign.
+        let zero = c.b.scalar(0.0);
+        let r = c.b.binary(B::FMod, a, b)?;
+        let (down, up) = (c.b.compare(K::Less, r, zero)?, c.b.compare(K::Less, b, zero)?);
+        let differ = c.b.binary(B::Xor, down, up)?;
+        let moved = c.b.add2(r, b)?;
+        let r = c.b.select(differ, moved, r)?;
+        let none = c.b.binary(B::FMod, a, b)?;
+        let none = c.b.compare(K::Equal, none, zero)?;
+        let minus = c.b.scalar(-0.0);
+        let signed = c.b.select(up, minus, zero)?;
+        return one(c.b.select(none, signed, r)?);
     }
     one(c.b.binary(if fmod { B::FMod } else { B::Mod }, a, b)?)
 }
@@ -95,7 +108,7 @@ pub(super) fn pow(c: &mut Call<'_>) -> Outputs {
     let mut b = old_broadcast(c, a, b)?;
     let (ta, tb) = (c.b.dtype(a), c.b.dtype(b));
     if ta != DType::F32 && tb == DType::F32 {
-        return refuse!("an integer to the power of a float is not supported");
+        return power_of_integer(c, a, b);
     }
     if ta != tb {
         // An integer exponent that the base's type cannot hold would change its value.
@@ -116,6 +129,22 @@ pub(super) fn pow(c: &mut Call<'_>) -> Outputs {
         return one(c.b.mul2(a, a)?);
     }
     one(c.b.binary(B::Pow, a, b)?)
+}
+
+/// An integer to the power of a float: f32's, truncated, where base and result are integers that f32 holds exactly;
+/// a call beyond fails.
+fn power_of_integer(c: &mut Call<'_>, a: Val, b: Val) -> Outputs {
+    let dtype = c.b.dtype(a);
+    let limit = c.b.scalar(16_777_216.0);
+    let base = c.b.cast(a, DType::F32)?;
+    let power = c.b.binary(B::Pow, base, b)?;
+    let mut conditions = Vec::new();
+    for v in [base, power] {
+        let size = c.b.unary(U::Abs, v)?;
+        conditions.push(c.b.compare(K::Less, size, limit)?);
+    }
+    let power = c.b.require(power, &conditions, Requirement::Range)?;
+    one(c.b.cast(power, dtype)?)
 }
 
 fn is_two(c: &Call<'_>, b: Val) -> bool {

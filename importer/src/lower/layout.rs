@@ -4,6 +4,7 @@ use lockstep_engine::Dim;
 use lockstep_engine::ops::pad::{Pad, PadMode};
 
 use super::{Call, Outputs, dynamic, one};
+use crate::build::Elem;
 use crate::error::{Lowered, Refusal, refuse};
 use crate::slot::{Codes, Slot};
 
@@ -182,6 +183,49 @@ pub(super) fn pad(c: &mut Call<'_>) -> Outputs {
         _ => None,
     };
     one(c.b.push_opt(Pad { mode, begin, end }, &[Some(out), value])?)
+}
+
+/// The middle of each axis, with a border of zeros where it is too short.
+pub(super) fn center_crop_pad(c: &mut Call<'_>) -> Outputs {
+    let mut x = c.x(0)?;
+    let shape = c.b.shape(x);
+    let rank = shape.len();
+    let axes = match c.attrs.ints("axes")? {
+        Some(a) => a.iter().map(|a| c.b.axis(*a, rank)).collect::<Lowered<Vec<_>>>()?,
+        None => (0..rank).collect(),
+    };
+    let wanted: Vec<Dim> = if c.from_data(1) {
+        let declared = c.declared(0)?;
+        let sizes: Option<Vec<Dim>> = axes.iter().map(|a| declared.get(*a)?.clone()).collect();
+        let Some(sizes) = sizes else { return refuse!("the file leaves dimensions of the result open") };
+        x = dynamic::sizes(c, x, 1, &sizes)?;
+        sizes
+    } else {
+        let sizes: Option<Vec<Dim>> = c.elems(1, "the shape")?.iter().map(Elem::to_dim).collect();
+        sizes.ok_or_else(|| Refusal::new("a negative dimension"))?
+    };
+    if wanted.len() != axes.len() {
+        return refuse!("{} sizes for {} axes", wanted.len(), axes.len());
+    }
+    let (mut begin, mut end) = (vec![0u32; rank], vec![0u32; rank]);
+    for (a, size) in axes.into_iter().zip(wanted) {
+        let (Dim::Known(n), Dim::Known(m)) = (&shape[a], &size) else {
+            if shape[a] == size {
+                continue;
+            }
+            return refuse!("axis {a} of symbolic length becomes another");
+        };
+        if n > m {
+            x = c.b.slice_axis(x, a, (n - m) / 2, 1, size)?;
+        } else {
+            let more = u32::try_from(m - n).map_err(|_| Refusal::new(format!("a border of {}", m - n)))?;
+            (begin[a], end[a]) = (more / 2, more - more / 2);
+        }
+    }
+    if end.iter().all(|p| *p == 0) {
+        return one(x);
+    }
+    one(c.b.push(Pad { mode: PadMode::Constant, begin, end }, &[x])?)
 }
 
 /// N, C, H, W with numbers where they are needed, and the block size.

@@ -16,8 +16,10 @@ mod index;
 mod layout;
 mod lp_pool;
 mod mapped_scan;
+mod loss;
 mod ml;
 mod norm;
+mod pick;
 mod pool;
 mod quantize;
 mod recurrent;
@@ -29,6 +31,7 @@ mod signal;
 mod slice;
 mod softmax;
 mod table;
+mod unpool;
 mod window;
 
 pub(crate) use call::{Call, Outputs, known, one, product};

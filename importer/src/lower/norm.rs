@@ -34,8 +34,38 @@ fn operand(c: &Call<'_>, least: usize) -> Lowered<(Val, usize)> {
     if rank < least { refuse!("an operand of rank {rank}, at least {least} is expected") } else { Ok((x, rank)) }
 }
 
+/// By the batch's own mean and variance; the running ones move towards them.
+fn batch_in_training(c: &mut Call<'_>, x: Val, rank: usize) -> Outputs {
+    let (eps, momentum) = (c.attrs.float("epsilon", 1e-5)?, c.attrs.float("momentum", 0.9)?);
+    let axes: Vec<usize> = (0..rank).filter(|a| *a != 1).collect();
+    let (d, deviation, mean) = centred(c, x, &axes, eps)?;
+    let mut p = [x; 2];
+    for (i, slot) in p.iter_mut().enumerate() {
+        let v = c.f32(i + 1)?;
+        *slot = c.b.along(v, 1, rank)?;
+    }
+    let n = c.b.div2(d, deviation)?;
+    let scaled = c.b.mul2(n, p[0])?;
+    let y = c.b.add2(scaled, p[1])?;
+    let square = c.b.mul2(d, d)?;
+    let var = c.b.reduce(R::Mean, square, &axes, true)?;
+    let (keep, take) = (c.b.scalar(momentum), c.b.scalar(1.0 - momentum));
+    let mut out = vec![Slot::Tensor(y)];
+    for (i, now) in [mean, var].into_iter().enumerate() {
+        let before = c.f32(i + 3)?;
+        let shape = c.b.shape(before);
+        let now = c.b.reshape(now, &shape)?;
+        let (a, b) = (c.b.mul2(before, keep)?, c.b.mul2(now, take)?);
+        out.push(Slot::Tensor(c.b.add2(a, b)?));
+    }
+    Ok(out)
+}
+
 pub(super) fn batch(c: &mut Call<'_>) -> Outputs {
     let (x, rank) = operand(c, 2)?;
+    if c.version >= 14 && c.attrs.flag("training_mode", false)? {
+        return batch_in_training(c, x, rank);
+    }
     c.attrs.ignore(&["momentum"]);
     c.attrs.ignore(if c.version < 6 { &["consumed_inputs"] } else { &[] });
     let eval =

@@ -36,8 +36,12 @@ pub(super) fn pool(c: &mut Call<'_>) -> Outputs {
         ceil,
         count_pad,
     };
-    let out = c.b.push(op, &[x])?;
-    Ok(vec![Slot::Tensor(out), Slot::refused("the indices of MaxPool are not supported")])
+    let out = c.b.push(op.clone(), &[x])?;
+    let mut results = vec![Slot::Tensor(out)];
+    if max && c.wants(1) {
+        results.push(Slot::Tensor(super::unpool::indices(c, x, &op, out)?));
+    }
+    Ok(results)
 }
 
 pub(super) fn global(c: &mut Call<'_>) -> Outputs {

@@ -30,10 +30,9 @@ pub(super) const ONNX: &[Refused] = &[
     refused("StringConcat StringNormalizer StringSplit RegexFullMatch TfIdfVectorizer", STRINGS, "do this before the call, and give the model numbers"),
     refused("SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap SplitToSequence ConcatFromSequence", SEQUENCES, "stack the elements into one tensor"),
     refused("Optional OptionalGetElement OptionalHasElement", OPTIONAL, ""),
-    refused("Compress NonMaxSuppression NonZero Unique", DATA_SHAPE, "export a part of the model that ends before it"),
+    refused("NonMaxSuppression Unique", DATA_SHAPE, "export a part of the model that ends before it"),
     refused("ImageDecoder", "it decodes a file", "decode before the call, and give the model numbers"),
-    refused("AffineGrid BitCast CenterCropPad Col2Im CumProd CumSum DeformConv Det Einsum GatherElements GatherND GridSample MaxRoiPool MaxUnpool MelWeightMatrix NegativeLogLikelihoodLoss ReverseSequence RoiAlign Scatter ScatterElements ScatterND SoftmaxCrossEntropyLoss TensorScatter TopK", OPEN, ""),
-    refused("Loop", OPEN, "unroll it when exporting"),
+    refused("AffineGrid Col2Im DeformConv Det Einsum GridSample MaxRoiPool MelWeightMatrix RoiAlign", OPEN, ""),
 ];
 
 /// `ai.onnx.ml`.
