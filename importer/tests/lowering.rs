@@ -81,7 +81,13 @@ fn batch_normalisation_is_four_operators_with_a_folded_root() {
         .constant("s", t_f32(&[2], &[1.0; 2]))
         .node("BatchNormalization", &["x", "s", "s", "s", "s"], &["y"], &[int("training_mode", 1)])
         .output("y");
-    assert!(training.problems()[0].reason.contains("training"));
+    // By the batch's own mean and variance, which a caller is told.
+    let v = x(&[2, 2], &[1.0, 0.0, 3.0, 4.0]);
+    let y = training.f32(&[v]);
+    near(&y, &[1.0 - 0.999_995, 1.0 - 0.999_998_75, 1.999_995, 1.999_998_8]);
+    assert!(training.import().unwrap().notes.iter().any(|n| n.contains("training mode")));
+    let old = Onnx { opset: 13, ..training };
+    assert!(old.problems()[0].reason.contains("training"));
 }
 
 #[test]

@@ -65,6 +65,9 @@ pub(crate) struct Args {
     /// Class names in the model's order: a,b,c or a file with one a line
     #[arg(long, value_name = "NAMES|FILE")]
     labels: Option<String>,
+    /// Unroll loops whose number of iterations depends on data; a call that needs more than N fails
+    #[arg(long, value_name = "N")]
+    loop_bound: Option<u64>,
     /// The model's name, for the card
     #[arg(long)]
     name: Option<String>,
@@ -114,6 +117,7 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         external: Some(&external),
         features: features.as_deref(),
         labels: labels.as_deref(),
+        loop_bound: args.loop_bound,
         // Weights that are too large as f32 may not be as integers.
         limits: if class.is_some() { WIDE } else { Limits::default() },
         card: CardOptions { name: args.name.as_deref(), licence: args.licence.as_deref(), ..CardOptions::default() },

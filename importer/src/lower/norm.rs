@@ -36,6 +36,7 @@ fn operand(c: &Call<'_>, least: usize) -> Lowered<(Val, usize)> {
 
 /// By the batch's own mean and variance; the running ones move towards them.
 fn batch_in_training(c: &mut Call<'_>, x: Val, rank: usize) -> Outputs {
+    c.b.note("batch normalisation in training mode: the rows of a call influence each other");
     let (eps, momentum) = (c.attrs.float("epsilon", 1e-5)?, c.attrs.float("momentum", 0.9)?);
     let axes: Vec<usize> = (0..rank).filter(|a| *a != 1).collect();
     let (d, deviation, mean) = centred(c, x, &axes, eps)?;

@@ -39,7 +39,11 @@ pub(super) fn pool(c: &mut Call<'_>) -> Outputs {
     let out = c.b.push(op.clone(), &[x])?;
     let mut results = vec![Slot::Tensor(out)];
     if max && c.wants(1) {
-        results.push(Slot::Tensor(super::unpool::indices(c, x, &op, out)?));
+        // Exporters name them also where nothing takes them.
+        results.push(match super::unpool::indices(c, x, &op, out) {
+            Ok(v) => Slot::Tensor(v),
+            Err(r) => Slot::Refused(Box::new(r)),
+        });
     }
     Ok(results)
 }

@@ -32,8 +32,11 @@ impl Call<'_> {
     /// The declared shape of output `k`, as far as it is known.
     pub(crate) fn declared(&self, k: usize) -> Lowered<Vec<Option<Dim>>> {
         self.declared.get(k).cloned().flatten().ok_or_else(|| {
+            // The operand computed on comes first; what says how comes after it.
+            let argument = (1..self.inputs.len()).find(|i| self.from_data(*i)).unwrap_or(0);
             Refusal::new("an argument is computed from data, and the file declares no shape for the result")
                 .advice("make the argument constant, or run onnx.shape_inference so that the shape is declared")
+                .tensor(self.input_names.get(argument).cloned().unwrap_or_default())
         })
     }
 
