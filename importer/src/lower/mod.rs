@@ -17,6 +17,7 @@ mod layout;
 mod lp_pool;
 mod mapped_scan;
 mod loss;
+mod lp_pool;
 mod ml;
 mod norm;
 mod pick;
