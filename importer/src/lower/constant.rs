@@ -48,7 +48,7 @@ pub(super) fn of_shape(c: &mut Call<'_>) -> Outputs {
             other => return Err(c.no_tensor(&other, 0)),
         },
     };
-    if c.from_data(0) {
+    if c.is_data(0) {
         return one(dynamic::constant_of_shape(c, value)?);
     }
     let shape: Option<Vec<Dim>> = c.elems(0, "the shape")?.iter().map(Elem::to_dim).collect();

@@ -56,7 +56,7 @@ pub(super) fn one_hot(c: &mut Call<'_>) -> Outputs {
     let values = c.x(2)?;
     let rank = c.b.rank(indices);
     let axis = c.b.axis(c.attrs.int("axis", -1)?, rank + 1)?;
-    let depth = if c.from_data(1) {
+    let depth = if c.is_data(1) {
         let Some(Some(Dim::Known(n))) = c.declared(0)?.get(axis).cloned() else {
             return refuse!("the depth comes from data: the declared shape has to give it");
         };

@@ -53,7 +53,7 @@ pub(super) fn split(c: &mut Call<'_>) -> Outputs {
     let axis = c.b.axis(c.attrs.int("axis", 0)?, shape.len())?;
     let sizes = if c.version < 13 {
         c.attrs.ints("split")?.map(<[i64]>::to_vec)
-    } else if c.from_data(1) {
+    } else if c.is_data(1) {
         let (checked, sizes) = dynamic::split(c, x, axis)?;
         x = checked;
         Some(sizes)
@@ -124,7 +124,7 @@ pub(super) fn pad(c: &mut Call<'_>) -> Outputs {
         "wrap" => PadMode::Wrap,
         other => return refuse!("mode '{other}'"),
     };
-    if c.version >= 11 && (c.from_data(1) || c.from_data(3)) {
+    if c.version >= 11 && (c.is_data(1) || c.is_data(3)) {
         let value = c.opt(2)?;
         return dynamic::pad(c, x, mode, value);
     }
@@ -194,7 +194,7 @@ pub(super) fn center_crop_pad(c: &mut Call<'_>) -> Outputs {
         Some(a) => a.iter().map(|a| c.b.axis(*a, rank)).collect::<Lowered<Vec<_>>>()?,
         None => (0..rank).collect(),
     };
-    let wanted: Vec<Dim> = if c.from_data(1) {
+    let wanted: Vec<Dim> = if c.is_data(1) {
         let declared = c.declared(0)?;
         let sizes: Option<Vec<Dim>> = axes.iter().map(|a| declared.get(*a)?.clone()).collect();
         let Some(sizes) = sizes else { return refuse!("the file leaves dimensions of the result open") };

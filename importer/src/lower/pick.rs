@@ -109,7 +109,7 @@ pub(super) fn top_k(c: &mut Call<'_>) -> Outputs {
     c.attrs.ignore(&["sorted"]);
     let k = if c.version < 10 {
         Elem::Int(c.attrs.int("k", 0)?).to_dim()
-    } else if c.from_data(1) {
+    } else if c.is_data(1) {
         let declared = c.declared(0).or_else(|_| c.declared(1))?;
         let Some(Some(k)) = declared.get(axis).cloned() else {
             return refuse!("k comes from data: the declared shape has to give it");
@@ -135,7 +135,7 @@ pub(super) fn cumulate(c: &mut Call<'_>) -> Outputs {
     let kind = if c.op == "CumSum" { CumulateKind::Sum } else { CumulateKind::Product };
     let (exclusive, reverse) = (c.attrs.flag("exclusive", false)?, c.attrs.flag("reverse", false)?);
     let along = |c: &mut Call<'_>, axis: usize| c.b.push(Cumulate { kind, axis: axis as u8, exclusive, reverse }, &[x]);
-    if !c.from_data(1) {
+    if !c.is_data(1) {
         let axis = c.ints(1, "the axis")?;
         let [axis] = axis.as_slice() else { return refuse!("{} axes, one is expected", axis.len()) };
         let axis = c.b.axis(*axis, rank)?;

@@ -16,7 +16,7 @@ pub(super) fn reduce(c: &mut Call<'_>) -> Outputs {
     let noop = c.attrs.flag("noop_with_empty_axes", false)?;
     // Axes became an operand in operator set 13 (ReduceSum) and 18 (the others).
     let by_operand = c.version >= if c.op == "ReduceSum" { 13 } else { 18 };
-    if by_operand && c.from_data(1) {
+    if by_operand && c.is_data(1) {
         return dynamic::reduce(c, x, keep, |c, axes| over(c, x, axes, keep));
     }
     let axes = if by_operand {

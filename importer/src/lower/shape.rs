@@ -43,7 +43,7 @@ fn resolve(x: &[Dim], wanted: &[Elem], allow_zero: bool) -> Lowered<Vec<Dim>> {
 }
 
 pub(super) fn reshape(c: &mut Call<'_>) -> Outputs {
-    if c.version >= 5 && c.from_data(1) {
+    if c.version >= 5 && c.is_data(1) {
         let allow_zero = c.version >= 14 && c.attrs.flag("allowzero", false)?;
         let x = c.x(0)?;
         return one(dynamic::reshape(c, x, allow_zero)?);
@@ -115,7 +115,7 @@ fn axes(c: &mut Call<'_>) -> Lowered<Option<Vec<i64>>> {
 }
 
 pub(super) fn squeeze(c: &mut Call<'_>) -> Outputs {
-    if c.version >= 13 && c.from_data(1) {
+    if c.version >= 13 && c.is_data(1) {
         let x = c.x(0)?;
         return one(dynamic::squeeze(c, x)?);
     }
@@ -140,7 +140,7 @@ pub(super) fn squeeze(c: &mut Call<'_>) -> Outputs {
 }
 
 pub(super) fn unsqueeze(c: &mut Call<'_>) -> Outputs {
-    if c.version >= 13 && c.from_data(1) {
+    if c.version >= 13 && c.is_data(1) {
         let x = c.x(0)?;
         return one(dynamic::unsqueeze(c, x)?);
     }
@@ -164,7 +164,7 @@ pub(super) fn transpose(c: &mut Call<'_>) -> Outputs {
 
 pub(super) fn expand(c: &mut Call<'_>) -> Outputs {
     let x = c.x(0)?;
-    if c.from_data(1) {
+    if c.is_data(1) {
         return one(dynamic::expand(c, x)?);
     }
     let wanted: Option<Vec<Dim>> = c.elems(1, "the shape")?.iter().map(Elem::to_dim).collect();
@@ -178,7 +178,7 @@ pub(super) fn tile(c: &mut Call<'_>) -> Outputs {
     let mut x = c.x(0)?;
     let repeats = if c.version < 6 {
         return refuse!("Tile of operator set {}", c.version);
-    } else if c.from_data(1) {
+    } else if c.is_data(1) {
         let (checked, repeats) = dynamic::tile(c, x)?;
         x = checked;
         repeats.iter().filter_map(Elem::of).collect()

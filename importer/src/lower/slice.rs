@@ -125,7 +125,7 @@ fn parameters(c: &mut Call<'_>, rank: usize) -> Lowered<Parameters> {
 
 pub(super) fn slice(c: &mut Call<'_>) -> Outputs {
     let slot = c.slot(0)?;
-    if c.version >= 10 && (1..5).any(|i| c.from_data(i)) {
+    if c.version >= 10 && (1..5).any(|i| c.is_data(i)) {
         let x = c.x(0)?;
         return dynamic::slice(c, x);
     }

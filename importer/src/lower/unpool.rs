@@ -102,7 +102,7 @@ pub(super) fn max_unpool(c: &mut Call<'_>) -> Outputs {
     let mut y = c.b.reshape(y, &inner)?;
     if c.has(2) {
         // A larger result is the inner one with a border at its ends.
-        let asked = if c.from_data(2) {
+        let asked = if c.is_data(2) {
             let asked = c.declared_fully(0)?;
             y = dynamic::sizes(c, y, 2, &asked)?;
             asked

@@ -25,7 +25,7 @@ use crate::error::{Lowered, Refusal, refuse};
 
 impl Call<'_> {
     /// Whether operand `i` is there and comes from data: neither constant nor made of dimensions.
-    pub(crate) fn from_data(&self, i: usize) -> bool {
+    pub(crate) fn is_data(&self, i: usize) -> bool {
         self.has(i) && self.x(i).is_ok_and(|v| self.b.elems(v).is_none() && self.b.as_constant(v).is_none())
     }
 
@@ -33,7 +33,7 @@ impl Call<'_> {
     pub(crate) fn declared(&self, k: usize) -> Lowered<Vec<Option<Dim>>> {
         self.declared.get(k).cloned().flatten().ok_or_else(|| {
             // The operand computed on comes first; what says how comes after it.
-            let argument = (1..self.inputs.len()).find(|i| self.from_data(*i)).unwrap_or(0);
+            let argument = (1..self.inputs.len()).find(|i| self.is_data(*i)).unwrap_or(0);
             Refusal::new("an argument is computed from data, and the file declares no shape for the result")
                 .advice("make the argument constant, or run onnx.shape_inference so that the shape is declared")
                 .tensor(self.input_names.get(argument).cloned().unwrap_or_default())
@@ -98,7 +98,7 @@ impl Builder {
     }
 
     /// Positions that are negative count from the end of axes of these lengths.
-    pub(crate) fn from_end(&mut self, v: Val, lengths: Val) -> Lowered<Val> {
+    pub(crate) fn wrapped(&mut self, v: Val, lengths: Val) -> Lowered<Val> {
         let zero = self.scalar_of(DType::I64, 0);
         let negative = self.compare(K::Less, v, zero)?;
         let wrapped = self.add2(v, lengths)?;
@@ -130,7 +130,7 @@ impl Builder {
 /// For axes from data (a vector of length n) over `rank` axes: which element names which axis, bool [n, rank].
 pub(super) fn hits(b: &mut Builder, axes: Val, n: usize, rank: usize) -> Lowered<Val> {
     let length = b.scalar_of(DType::I64, rank as i64);
-    let axes = b.from_end(axes, length)?;
+    let axes = b.wrapped(axes, length)?;
     let column = b.reshape(axes, &[Dim::Known(n as u64), Dim::Known(1)])?;
     let row = b.iota(&Dim::Known(rank as u64))?;
     b.compare(K::Equal, column, row)

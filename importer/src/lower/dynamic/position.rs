@@ -30,7 +30,7 @@ impl Axes {
         if length != n {
             return refuse!("{length} axes for {n} values");
         }
-        let known = match c.from_data(at) {
+        let known = match c.is_data(at) {
             true => None,
             false => Some(c.ints(at, "the list of axes")?.iter().map(|a| c.b.axis(*a, rank)).collect::<Lowered<_>>()?),
         };
@@ -65,7 +65,7 @@ pub(crate) fn slice(c: &mut Call<'_>, x: Val) -> Outputs {
     let before = c.b.sub2(lengths, one_)?;
     let (low, high) = (c.b.select(forward, zero, minus)?, c.b.select(forward, lengths, before)?);
     let at = |c: &mut Call<'_>, v: Val| -> Lowered<Val> {
-        let v = c.b.from_end(v, lengths)?;
+        let v = c.b.wrapped(v, lengths)?;
         c.b.clamp(v, low, high)
     };
     let (start, end) = (at(c, starts)?, at(c, ends)?);
