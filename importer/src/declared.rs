@@ -1,7 +1,7 @@
 //! The shapes that a file declares for its values.
 //!
 //! They are what shape-like arguments that come from data are taken from; the graph then checks the argument itself
-//! while running, so that a wrong declaration can fail a call and never change an answer (spec IMP-8).
+//! while running, so that a wrong declaration can fail a call and never change an answer (spec IMP-10).
 
 use std::collections::{HashMap, HashSet};
 

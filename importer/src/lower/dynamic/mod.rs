@@ -2,7 +2,7 @@
 //!
 //! What the declared shape of the result determines is taken from there, and the graph checks while running that the
 //! argument says just that (`Require`); what it leaves open, positions and steps, is computed while running. So a call
-//! with an argument that does not fit the declaration fails, and no call gets a wrong answer (spec IMP-8).
+//! with an argument that does not fit the declaration fails, and no call gets a wrong answer (spec IMP-10).
 
 mod axes;
 mod position;
