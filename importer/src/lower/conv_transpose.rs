@@ -16,15 +16,15 @@ const MAX_WEIGHTS: usize = 1 << 26;
 
 /// One spatial axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Axis {
+pub(super) struct Axis {
     /// Taps, those between dilated ones included.
-    span: usize,
-    stride: usize,
-    dilation: usize,
-    begin: i64,
-    end: i64,
+    pub(super) span: usize,
+    pub(super) stride: usize,
+    pub(super) dilation: usize,
+    pub(super) begin: i64,
+    pub(super) end: i64,
     /// Rows beyond the last tap's reach.
-    extra: i64,
+    pub(super) extra: i64,
 }
 
 impl Axis {
@@ -120,8 +120,25 @@ pub(super) fn conv_transpose(c: &mut Call<'_>) -> Outputs {
         _ => return refuse!("{groups} groups of {} channels", weights[0]),
     };
     let axes = axes(c, &xs[2..], &weights[2..])?;
-    let kernels = kernels(c, w, &weights, groups, &axes)?;
+    let mut y = transposed(c, x, w, &weights, groups, &axes)?;
+    if let Some(bias) = bias {
+        let bias = c.b.along(bias, 1, xs.len())?;
+        y = c.b.add2(y, bias)?;
+    }
+    one(y)
+}
 
+/// The transposed convolution of (N, channels, places...) with weights of this shape, without a bias.
+pub(super) fn transposed(
+    c: &mut Call<'_>,
+    x: Val,
+    w: Val,
+    weights: &[usize],
+    groups: usize,
+    axes: &[Axis],
+) -> Lowered<Val> {
+    let input = c.b.shape(x)[2..].to_vec();
+    let kernels = kernels(c, w, weights, groups, axes)?;
     // All kernels over the input, at every place where one of their taps meets it.
     let around: Vec<u32> = axes.iter().map(|a| a.taps() as u32 - 1).collect();
     let n = axes.len();
@@ -134,15 +151,11 @@ pub(super) fn conv_transpose(c: &mut Call<'_>) -> Outputs {
     };
     let mut y = c.b.push(op, &[x, kernels])?;
     let channels = (weights[1] * groups) as u64;
-    y = interleave(c, y, channels, &axes)?;
+    y = interleave(c, y, channels, axes)?;
     for (i, a) in axes.iter().enumerate() {
-        y = cut(c, y, i + 2, a, &xs[i + 2])?;
+        y = cut(c, y, i + 2, a, &input[i])?;
     }
-    if let Some(bias) = bias {
-        let bias = c.b.along(bias, 1, xs.len())?;
-        y = c.b.add2(y, bias)?;
-    }
-    one(y)
+    Ok(y)
 }
 
 /// The weights (channels, filters of a group, kernel...) as (filters * strides..., channels of a group, taps...),

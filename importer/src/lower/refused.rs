@@ -32,7 +32,7 @@ pub(super) const ONNX: &[Refused] = &[
     refused("Optional OptionalGetElement OptionalHasElement", OPTIONAL, ""),
     refused("NonMaxSuppression Unique", DATA_SHAPE, "export a part of the model that ends before it"),
     refused("ImageDecoder", "it decodes a file", "decode before the call, and give the model numbers"),
-    refused("AffineGrid Col2Im DeformConv Det Einsum GridSample MaxRoiPool MelWeightMatrix RoiAlign", OPEN, ""),
+    refused("DeformConv Det MaxRoiPool MelWeightMatrix", OPEN, ""),
 ];
 
 /// `ai.onnx.ml`.

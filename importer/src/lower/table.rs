@@ -13,9 +13,7 @@
 //! many ones.
 
 use super::{
-    Lowering, activation, arithmetic, attention, cast, compare, constant, contraction, conv_transpose, distance, index,
-    layout, loss, lp_pool, mapped_scan, norm, pick, pool, quantize, recurrent, reduce, resize, shape, signal, slice,
-    softmax, unpool,
+    Lowering, activation, arithmetic, attention, cast, col2im, compare, constant, contraction, conv_transpose, distance, einsum, index, layout, loss, lp_pool, mapped_scan, norm, pick, pool, quantize, recurrent, reduce, resize, sampling, shape, signal, slice, softmax, unpool,
 };
 
 /// Operators that one lowering writes.
@@ -74,6 +72,7 @@ pub(super) const ONNX: &[Row] = &[
     row("CastLike", cast::cast_like, "Cast", "as Cast"),
     row("MatMul", contraction::matmul, "MatMul", "integers are refused"),
     row("Gemm", contraction::gemm, "Gemm; an absent C stays absent", "integers are refused"),
+    row("Einsum", einsum::einsum, "operands joined from the left: shared indices that are needed later are a batch, the others one MatMul's inner index, row-major in the first operand's order; indices of one operand only: ReduceSum; repeated in a term: the diagonal", "integers are refused; diagonals of known size"),
     row("Conv", contraction::conv, "Conv; `auto_pad` becomes pads", "the kernel's size is known; auto_pad with strides over a symbolic dimension is refused"),
     row("ConvTranspose", conv_transpose::conv_transpose, "strides s: one Conv whose filters are the s kernels of every s-th tap, interleaved by Reshape and Transpose, cut by Slice; then + bias", "the weights' size is known; output_shape with a symbolic dimension is refused"),
     row("RNN GRU LSTM", recurrent::recurrent, "step by step; gates ((XW + HR) + Wb) + Rb (+ P * C), XW one MatMul for all steps; sequence lengths: Where", "1 to 128 steps, a known number"),
@@ -118,7 +117,11 @@ pub(super) const ONNX: &[Row] = &[
     row("Pad", layout::pad, "Pad; negative pads: a Slice; pads or axes from data: Gather at computed positions, Require that the widths are the declared ones", "pads from data need a declared shape"),
     row("DepthToSpace", layout::depth_to_space, "Reshape, Transpose, Reshape", ""),
     row("SpaceToDepth", layout::space_to_depth, "Reshape, Transpose, Reshape", "the image's size is known to be a multiple of the block's"),
-    row("Resize Upsample", resize::resize, "along each axis in turn: nearest: Gather; linear, cubic: MatMul with a constant matrix of weights (most of them 0), computed exactly and rounded once; a symbolic axis: Reshape, Expand, Reshape. Sizes by scales: floor of the f32 product", "a symbolic axis: nearest, repeated a whole number of times; a region of interest with scales is refused"),
+    row("Resize Upsample", resize::resize, "along each axis in turn: nearest: Gather; linear, cubic: MatMul with a constant matrix of weights (most of them 0), computed exactly and rounded once; a symbolic axis: Reshape, Expand, Reshape. Sizes by scales: floor of the f32 product. Scales, sizes, regions from data: the declared size, required; places and weights computed in f32", "a symbolic axis: nearest, repeated a whole number of times; a region of interest with scales is refused"),
+    row("GridSample", sampling::grid_sample, "places ((g + 1) / 2) * (size - 1), or ((g + 1) * size - 1) / 2; each axis' neighbours and their weights in f32; elements by Gather, weighted sums with the last axis innermost", "images of 1 to 3 axes of known size"),
+    row("AffineGrid", sampling::affine_grid, "MatMul of the constant places, each rounded once, with theta transposed", "an image of known size; a size from data is the declared one, required"),
+    row("RoiAlign", sampling::roi_align, "places and bilinear weights in f32; elements by Gather; the mean (S2) or the greatest of a bin's samples", "sampling_ratio of 1 or more; an image of known size"),
+    row("Col2Im", col2im::col2im, "as ConvTranspose, with kernels of a single 1", "known sizes; an image and a block from data: as declared, required"),
     row("Slice", slice::slice, "Slice; the last k elements of a symbolic axis: Gather; starts, ends, axes or steps from data: Gather at computed positions, Require that the lengths are the declared ones", "what comes from data needs a declared shape"),
     row("Gather", index::gather, "Gather", ""),
     row("OneHot", index::one_hot, "negative indices + depth; Equal with 0..depth; Where; what comes from data: the declared shape gives it, Require checks it", "a depth of up to 65536, constant or declared"),
@@ -128,8 +131,8 @@ pub(super) const ONNX: &[Row] = &[
     row("Range", constant::range, "a constant; bounds from data: start + i * step, Require that there are as many as declared", "bounds from data need a declared length"),
     row("EyeLike", constant::eye_like, "a constant", "a matrix of known size"),
     row("DFT", signal::dft, "MatMul with a constant matrix of cosines and sines, each rounded once; inverse: divided by the length before rounding", "a known length of up to 16384"),
-    row("STFT", signal::stft, "Gather of the frames, times the window, MatMul as DFT", "a signal of known length; constant frame_step and frame_length"),
-    row("HannWindow HammingWindow BlackmanWindow", signal::window, "a constant, rounded once", "a constant size"),
+    row("STFT", signal::stft, "Gather of the frames, times the window, MatMul as DFT", "a signal of known length; frame_step and frame_length from data: as declared, required"),
+    row("HannWindow HammingWindow BlackmanWindow", signal::window, "a constant, rounded once", "a constant size, or the declared one, required"),
     row("Scan", mapped_scan::scan, "where the state passes unchanged and all is element by element or a reduction: all steps at once, along a leading axis; else a copy of the body for each step", "copies: 1 to 4096 steps along known dimensions; no lengths of sequences (operator set 8)"),
     row("GatherElements", pick::gather_elements, "GatherElements", ""),
     row("GatherND", pick::gather_nd, "GatherND", "index vectors of known length"),

@@ -7,7 +7,7 @@ use lockstep_engine::{DType, Data, Dim, Tensor};
 
 use super::super::{Call, known};
 use crate::build::Val;
-use crate::error::{Lowered, Refusal, refuse};
+use crate::error::{Lowered, refuse};
 
 /// Elements of a mask that is written as a constant.
 const MAX_CONSTANT: usize = 1 << 24;
@@ -85,7 +85,7 @@ fn window(c: &mut Call<'_>, frame: &Frame) -> Lowered<Option<Val>> {
             return Ok(Some(constant(c, [rows, columns, past], low, high)));
         }
     }
-    let keys = iota(c, &frame.columns)?;
+    let keys = c.b.iota(&frame.columns)?;
     let mut seen = None;
     let offset = if c.has(6) {
         let valid = c.x(6)?;
@@ -95,15 +95,15 @@ fn window(c: &mut Call<'_>, frame: &Frame) -> Lowered<Option<Val>> {
         let one = Dim::Known(1);
         let valid = c.b.reshape(valid, &[batch.clone(), one.clone(), one.clone(), one])?;
         seen = Some(c.b.compare(K::Less, keys, valid)?);
-        let rows = length(c, &frame.rows)?;
+        let rows = c.b.dims_vector(std::slice::from_ref(&frame.rows))?;
         c.b.sub2(valid, rows)?
     } else {
-        length(c, &frame.past)?
+        c.b.dims_vector(std::slice::from_ref(&frame.past))?
     };
     if high.is_none() && low.is_none() {
         return Ok(seen);
     }
-    let query = iota(c, &frame.rows)?;
+    let query = c.b.iota(&frame.rows)?;
     let query = c.b.unsqueeze(query, &[1])?;
     let position = c.b.add2(query, offset)?;
     for (bound, kind) in [(high, K::LessOrEqual), (low, K::GreaterOrEqual)] {
@@ -126,23 +126,4 @@ fn constant(c: &mut Call<'_>, [rows, columns, past]: [usize; 3], low: Option<i64
         }));
     }
     c.b.constant(Tensor { shape: vec![rows, columns], data: Data::Bool(seen) })
-}
-
-fn length(c: &mut Call<'_>, d: &Dim) -> Lowered<Val> {
-    match d.as_known().and_then(|n| i64::try_from(n).ok()) {
-        Some(n) => Ok(c.b.scalar_of(DType::I64, n)),
-        None => symbolic(),
-    }
-}
-
-/// 0, 1, ...
-fn iota(c: &mut Call<'_>, d: &Dim) -> Lowered<Val> {
-    match d.as_known().filter(|n| *n <= MAX_CONSTANT as u64) {
-        Some(n) => Ok(c.b.vector_i64((0..n as i64).collect())),
-        None => symbolic(),
-    }
-}
-
-fn symbolic<T>() -> Lowered<T> {
-    Err(Refusal::new("a causal or local window over a symbolic sequence").advice("export with a fixed length"))
 }

@@ -1,6 +1,7 @@
 //! Resize and Upsample: along each axis a product with a constant matrix of weights, or a Gather.
 
 mod axis;
+mod computed;
 
 use lockstep_engine::ops::contraction::MatMul;
 use lockstep_engine::{Data, Dim, Tensor};
@@ -80,13 +81,18 @@ fn axes(c: &Call<'_>, rank: usize) -> Lowered<Vec<usize>> {
     }
 }
 
-/// What to do along every axis of the operand.
-fn tasks(c: &mut Call<'_>, shape: &[Dim], mode: &Mode, transform: Transform) -> Lowered<Vec<Task>> {
-    let at = match (c.op, c.version) {
+/// The operand that holds the scales; before operator set 9 they are an attribute.
+fn operand_of_scales(c: &Call<'_>) -> Option<usize> {
+    match (c.op, c.version) {
         ("Upsample", v) if v < 9 => None,
         ("Upsample", _) | ("Resize", 10) => Some(1),
         _ => Some(2),
-    };
+    }
+}
+
+/// What to do along every axis of the operand.
+fn tasks(c: &mut Call<'_>, shape: &[Dim], mode: &Mode, transform: Transform) -> Lowered<Vec<Task>> {
+    let at = operand_of_scales(c);
     let axes = axes(c, shape.len())?;
     let policy = c.attrs.string("keep_aspect_ratio_policy", "stretch")?;
     let mut out = vec![Task::Keep; shape.len()];
@@ -218,10 +224,13 @@ pub(super) fn resize(c: &mut Call<'_>) -> Outputs {
     let x = c.x(0)?;
     let (mode, transform) = mode(c)?;
     let extrapolation = c.attrs.float("extrapolation_value", 0.0)?;
-    let tasks = tasks(c, &c.b.shape(x), &mode, transform)?;
     if matches!(mode, Mode::Weighted(_)) {
         c.f32(0)?;
     }
+    if computed::applies(c, transform) {
+        return computed::resize(c, x, &mode, transform, extrapolation);
+    }
+    let tasks = tasks(c, &c.b.shape(x), &mode, transform)?;
     let mut y = repeat(c, x, &tasks)?;
     for (a, task) in tasks.iter().enumerate() {
         let Task::Resample(axis) = task else { continue };

@@ -1,7 +1,10 @@
 //! ONNX DFT (operator sets 17 and 20).
 
+use lockstep_engine::ops::binary::BinaryKind as B;
+use lockstep_engine::ops::compare::CompareKind as K;
 use lockstep_engine::ops::contraction::MatMul;
-use lockstep_engine::{Data, Dim, Tensor};
+use lockstep_engine::ops::require::Requirement;
+use lockstep_engine::{DType, Data, Dim, Tensor};
 
 use super::super::{Call, Outputs, one};
 use super::Transform;
@@ -14,6 +17,9 @@ pub(in super::super) fn dft(c: &mut Call<'_>) -> Outputs {
     if rank < 2 {
         return refuse!("an operand of rank {rank}, at least 2 is expected");
     }
+    if c.version >= 20 && c.is_data(2) {
+        return one(along_any(c, x)?);
+    }
     let axis = match c.version {
         v if v < 20 => c.attrs.int("axis", 1)?,
         _ if c.has(2) => match c.ints(2, "the axis")?.as_slice() {
@@ -24,6 +30,39 @@ pub(in super::super) fn dft(c: &mut Call<'_>) -> Outputs {
     };
     let axis = c.b.axis(axis, rank)?;
     one(along(c, x, axis)?)
+}
+
+/// An axis from data: the transform along every axis that gives the declared shape, of which one is taken.
+fn along_any(c: &mut Call<'_>, x: Val) -> Lowered<Val> {
+    let declared = c.declared_fully(0)?;
+    let rank = c.b.rank(x);
+    let (axis, n) = c.vector(2)?;
+    if n != 1 {
+        return refuse!("{n} axes, one is expected");
+    }
+    let length = c.b.vector_i64(vec![rank as i64]);
+    let axis = c.b.wrapped(axis, length)?;
+    let mut result: Option<Val> = None;
+    let mut hits = Vec::new();
+    for a in 0..rank - 1 {
+        let Ok(y) = along(c, x, a) else { continue };
+        if c.b.shape(y) != declared {
+            continue;
+        }
+        let number = c.b.scalar_of(DType::I64, a as i64);
+        let hit = c.b.compare(K::Equal, axis, number)?;
+        hits.push(hit);
+        result = Some(match result {
+            Some(r) => c.b.select(hit, y, r)?,
+            None => y,
+        });
+    }
+    let Some(result) = result else { return refuse!("no axis gives the declared shape") };
+    let mut any = hits[0];
+    for h in &hits[1..] {
+        any = c.b.binary(B::Or, any, *h)?;
+    }
+    c.b.require(result, &[any], Requirement::Argument)
 }
 
 /// The transform along one axis: rows times a matrix.

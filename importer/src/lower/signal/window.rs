@@ -1,6 +1,8 @@
 //! ONNX HannWindow, HammingWindow, BlackmanWindow (operator set 17).
 
-use super::super::{Call, Outputs, one};
+use lockstep_engine::Dim;
+
+use super::super::{Call, Outputs, dynamic, one};
 use crate::error::refuse;
 use crate::exact::{Q, cos_sin, int, ratio, to_f32};
 
@@ -26,12 +28,22 @@ pub(in super::super) fn window(c: &mut Call<'_>) -> Outputs {
         1 => {}
         other => return refuse!("output_datatype {other}: float32 (1) is supported"),
     }
-    let size = match c.ints(0, "the size")?.as_slice() {
+    let size = if c.is_data(0) {
+        // The declared one, required.
+        match c.declared_fully(0)?.as_slice() {
+            [Dim::Known(n)] => vec![*n as i64],
+            _ => return refuse!("a size from data: the file has to declare it"),
+        }
+    } else {
+        c.ints(0, "the size")?
+    };
+    let size = match size.as_slice() {
         [n] if (1..=1 << 20).contains(n) => *n,
         other => return refuse!("a size of {other:?}, one of 1 to 2^20 is expected"),
     };
     let w = weights(c.op, size, periodic);
-    one(c.b.vector(w))
+    let w = c.b.vector(w);
+    if c.is_data(0) { one(dynamic::sizes(c, w, 0, &[Dim::Known(size as u64)])?) } else { one(w) }
 }
 
 #[cfg(test)]
