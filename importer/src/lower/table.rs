@@ -13,7 +13,9 @@
 //! many ones.
 
 use super::{
-    Lowering, activation, arithmetic, attention, cast, col2im, compare, constant, contraction, conv_transpose, distance, einsum, index, layout, loss, lp_pool, mapped_scan, norm, pick, pool, quantize, recurrent, reduce, resize, sampling, shape, signal, slice, softmax, unpool,
+    Lowering, activation, arithmetic, attention, cast, col2im, compare, constant, contraction, conv_transpose,
+    distance, einsum, index, layout, loss, lp_pool, mapped_scan, norm, pick, pool, quantize, recurrent, reduce, resize,
+    sampling, shape, signal, slice, softmax, unpool,
 };
 
 /// Operators that one lowering writes.
