@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod rpc;
 mod solidity;
+pub mod tokenizer;
 
 use std::process::ExitCode;
 

@@ -21,6 +21,9 @@ pub struct Card {
     /// Class of the weights, where they are quantised: `I8, blocks of 32`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// How long a text may be, where the model reads texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
     /// Values of a row.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<FeatureCard>,
@@ -57,6 +60,19 @@ pub struct Opset {
     pub domain: String,
     /// Version.
     pub version: i64,
+}
+
+/// How long a text may be, in tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sequence {
+    /// Positions that the model has: a longer call is refused.
+    pub positions: u64,
+    /// Length to which the author's own library cuts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recommended: Option<u64>,
+    /// keccak256 of the tokenizer.json that belongs to the model, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer_keccak256: Option<String>,
 }
 
 /// One value of a row.

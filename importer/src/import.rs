@@ -291,6 +291,7 @@ fn make_card(
             .collect(),
         task: o.task.or(task).map(str::to_owned),
         weights: None,
+        sequence: None,
         features: f
             .graph
             .features
@@ -308,7 +309,7 @@ fn make_card(
 }
 
 /// Builds the model and lets the engine check all of it: graph, limits, tables.
-fn build(f: &Finished, card: &Card, options: &ImportOptions<'_>) -> Result<Model, ImportError> {
+pub(crate) fn build(f: &Finished, card: &Card, options: &ImportOptions<'_>) -> Result<Model, ImportError> {
     let refused = |reason: String, node: Option<usize>| {
         let mut p = Problem::of_file(None, reason, None);
         if let Some(n) = node {

@@ -57,7 +57,7 @@ fn recognise(b: &[u8]) -> Option<String> {
         _ if starts(b"version https://git-lfs") => "this is a git-lfs pointer, not the file; run `git lfs pull`".into(),
         _ if b.get(4..8) == Some(b"TFL3") => "this is a TensorFlow Lite model; convert it with tf2onnx --tflite".into(),
         _ if is_safetensors(b) => {
-            "this is a safetensors file: weights without a graph; export the model with torch.onnx.export".into()
+            "this is a safetensors file: weights without a graph; import the directory that holds it with its config.json (BERT), or export the model with torch.onnx.export".into()
         }
         _ if starts(b"{") || starts(b"[") => {
             format!("this is JSON (XGBoost and LightGBM save it); {EXPORT}")

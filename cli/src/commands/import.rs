@@ -37,6 +37,7 @@ pub(crate) const TRANSACTION_GAS: u64 = 16_777_216;
   lockstep import risk.onnx -o risk.lsm --data test.npz      compare with your library's own answers
   lockstep import risk.onnx -o risk.lsm --features cols.txt --labels good,bad
   lockstep import big.onnx -o big.lsm --weights i8 --data test.npz      what that changes is printed before the file is written
+  lockstep import all-MiniLM-L6-v2/ -o minilm.lsm            a sentence transformer: config.json, model.safetensors
 
 --data holds, by name:
   the inputs           by the ONNX tensor names, or one array (one CSV column) a feature
@@ -48,7 +49,7 @@ In Python:
 
 Feature names and labels are part of the model's id: change them and it is another model.")]
 pub(crate) struct Args {
-    /// The trained model (.onnx)
+    /// The trained model: a file (.onnx), or a directory with config.json and model.safetensors (BERT)
     source: PathBuf,
     /// The model file to write
     #[arg(short, long, value_name = "MODEL.lsm")]
@@ -100,18 +101,14 @@ impl Weights {
 pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let source = args.source.display().to_string();
     let class = args.weights.class();
-    if args.source.is_dir() {
-        let reason = "it is a directory; this version imports single .onnx files";
-        return Err(Failure::refused_with(
-            source,
-            reason,
-            "export the model: torch.onnx.export, skl2onnx.to_onnx, onnxmltools",
-        ));
-    }
-    let bytes = files::read(&args.source)?;
     let features = args.features.as_deref().map(lines).transpose()?;
     let labels = args.labels.as_deref().map(label_names).transpose()?;
-    let folder = args.source.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_directory = args.source.is_dir();
+    let folder = match args.source.parent() {
+        _ if is_directory => &args.source,
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
     let external = |path: &str| read_beside(folder, path);
     let options = ImportOptions {
         external: Some(&external),
@@ -122,7 +119,12 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         limits: if class.is_some() { WIDE } else { Limits::default() },
         card: CardOptions { name: args.name.as_deref(), licence: args.licence.as_deref(), ..CardOptions::default() },
     };
-    let mut imported = lockstep_importer::import(&bytes, &options).map_err(|e| refusal(&source, e))?;
+    let imported = if is_directory {
+        lockstep_importer::import_directory(&external, &options)
+    } else {
+        lockstep_importer::import(&files::read(&args.source)?, &options)
+    };
+    let mut imported = imported.map_err(|e| refusal(&source, e))?;
     let float = match class {
         Some(class) => Some(Float::replace(&source, &mut imported, class)?),
         None => None,

@@ -11,6 +11,7 @@ pub(crate) mod node;
 pub(crate) mod publish;
 pub(crate) mod quote;
 pub(crate) mod run;
+pub(crate) mod tokenize;
 
 use clap::Subcommand;
 
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Import(import::Args),
     Inspect(inspect::Args),
     Run(run::Args),
+    Tokenize(tokenize::Args),
     Quote(quote::Args),
     Compare(compare::Args),
     Bind(bind::Args),
@@ -40,6 +42,7 @@ impl Command {
             Self::Import(a) => a.json,
             Self::Inspect(a) => a.json,
             Self::Run(a) => a.json,
+            Self::Tokenize(a) => a.json,
             Self::Quote(a) => a.json,
             Self::Compare(a) => a.json,
             Self::Bind(a) => a.json,
@@ -60,6 +63,7 @@ impl Command {
             Self::Import(a) => import::execute(a),
             Self::Inspect(a) => inspect::execute(a),
             Self::Run(a) => run::execute(a),
+            Self::Tokenize(a) => tokenize::execute(a),
             Self::Quote(a) => quote::execute(a),
             Self::Compare(a) => compare::execute(a),
             Self::Bind(a) => bind::execute(a),

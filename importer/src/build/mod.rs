@@ -124,6 +124,11 @@ impl Builder {
         self.node_name = name.into();
     }
 
+    /// The node of the source that is being written.
+    pub(crate) fn node_name(&self) -> &str {
+        &self.node_name
+    }
+
     /// Adds a note, once.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         let text = text.into();

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod bert;
 pub mod npz;
 
 use lockstep_engine::exec::{Implementation, Options};
