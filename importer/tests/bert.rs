@@ -209,7 +209,7 @@ fn directories_that_are_none() {
     refused(&|d| d.edit("modules.json", |m| m[2]["type"] = json!("sentence_transformers.models.Dense")), "Dense");
     refused(
         &|d| d.edit("1_Pooling/config.json", |m| m["pooling_mode_cls_token"] = json!(true)),
-        "cls_token and mean_tokens",
+        "mean_tokens and cls_token",
     );
     refused(&|d| d.tensors.values_mut().for_each(|(_, v)| v[0] = f32::NAN), "not finite");
     let features = ["a".to_owned()];

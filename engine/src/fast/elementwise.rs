@@ -8,7 +8,7 @@ use crate::float;
 use crate::ops::Op;
 use crate::ops::binary::{Binary, BinaryKind};
 use crate::ops::compare::{Compare, CompareKind};
-use crate::ops::shape::known_shape;
+use crate::ops::shape::{broadcast_strides, known_shape};
 use crate::ops::unary::{Unary, UnaryKind};
 use crate::tensor::{Data, Tensor, TensorType};
 
@@ -188,9 +188,12 @@ fn select(c: &Tensor, a: &Tensor, b: &Tensor, shape: &[usize], threads: &Threads
     let Data::Bool(condition) = &c.data else { return None };
     let (x, y) = (a.as_f32()?, b.as_f32()?);
     let count: usize = shape.iter().product();
-    let fits = |n: usize| n == count || n == 1;
-    if count == 0 || condition.len() != count || !fits(x.len()) || !fits(y.len()) {
+    if count == 0 {
         return None;
+    }
+    let fits = |n: usize| n == count || n == 1;
+    if condition.len() != count || !fits(x.len()) || !fits(y.len()) {
+        return select_rows([c, a, b], (condition, x, y), shape, threads);
     }
     let mut out = vec![0.0f32; count];
     let done = threads.split(&mut out, 1, count as u64 * SIMPLE, |first, out| {
@@ -198,6 +201,54 @@ fn select(c: &Tensor, a: &Tensor, b: &Tensor, shape: &[usize], threads: &Threads
         let of = |v: &[f32], i: usize| if v.len() == 1 { v[0] } else { v[first + i] };
         for (i, (o, c)) in out.iter_mut().zip(condition).enumerate() {
             *o = if *c { of(x, i) } else { of(y, i) };
+        }
+    });
+    Some(done.map(|()| out))
+}
+
+/// Operands that repeat in any way (the mask of attention under all heads), row by row of the last axis.
+fn select_rows(
+    operands: [&Tensor; 3],
+    (condition, x, y): (&[bool], &[f32], &[f32]),
+    shape: &[usize],
+    threads: &Threads,
+) -> Outcome<f32> {
+    /// Below it, finding a row costs more than the row.
+    const LEAST: usize = 8;
+    let (length, lead) = shape.split_last()?;
+    if *length < LEAST {
+        return None;
+    }
+    let strides = operands.map(|t| broadcast_strides(&t.shape, shape));
+    let count = lead.iter().product::<usize>() * length;
+    let mut out = vec![0.0f32; count];
+    let done = threads.split(&mut out, *length, count as u64 * SIMPLE, |first, out| {
+        for (r, out) in out.chunks_mut(*length).enumerate() {
+            let mut at = [0usize; 3];
+            let mut rest = first + r;
+            for axis in (0..lead.len()).rev() {
+                let k = rest % lead[axis];
+                rest /= lead[axis];
+                at.iter_mut().zip(&strides).for_each(|(o, s)| *o += k * s[axis]);
+            }
+            // Along the last axis an operand advances or stays.
+            let [c, a, b] = at;
+            let steps = [&strides[0], &strides[1], &strides[2]].map(|s| s[lead.len()]);
+            match steps {
+                [1, 1, 0] => {
+                    let y = y[b];
+                    out.iter_mut()
+                        .zip(&condition[c..])
+                        .zip(&x[a..])
+                        .for_each(|((o, c), x)| *o = if *c { *x } else { y });
+                }
+                [0, 1, 1] => out.copy_from_slice(&(if condition[c] { &x[a..] } else { &y[b..] })[..*length]),
+                [0, 1, 0] if condition[c] => out.copy_from_slice(&x[a..a + length]),
+                [0, 1, 0] => out.fill(y[b]),
+                [i, j, k] => out.iter_mut().enumerate().for_each(|(n, o)| {
+                    *o = if condition[c + n * i] { x[a + n * j] } else { y[b + n * k] };
+                }),
+            }
         }
     });
     Some(done.map(|()| out))
@@ -265,6 +316,18 @@ mod tests {
             let (a, b) = (Values::Special.tensor(rng, a), Values::Special.tensor(rng, b));
             agree(&Select {}.into(), &[&condition, &a, &b], 3);
             agree(&Select {}.into(), &[&condition, &b, &b], 3);
+        }
+        // All ways in which three operands can repeat along three axes.
+        let repeated = |mask: usize| -> Vec<usize> {
+            [3, 2, 19].iter().enumerate().map(|(i, n)| if mask >> i & 1 == 1 { *n } else { 1 }).collect()
+        };
+        for mask in 0..512usize {
+            let shape = repeated(mask & 7);
+            let n = shape.iter().product();
+            let data = Data::Bool((0..n).map(|_| rng.random()).collect());
+            let condition = Tensor { shape, data };
+            let [a, b] = [mask >> 3 & 7, mask >> 6].map(|m| Values::Special.tensor(rng, &repeated(m)));
+            agree(&Select {}.into(), &[&condition, &a, &b], 2);
         }
     }
 }
