@@ -9,6 +9,7 @@
 //! - The same bytes and options give the same modelId on every machine: constants are folded by the engine's reference.
 //! - No input makes it panic, or allocate more than a bounded multiple of its size.
 
+#[cfg(feature = "safetensors")]
 mod bert;
 mod build;
 pub mod card;
@@ -27,6 +28,7 @@ mod slot;
 mod sniff;
 mod walk;
 
+#[cfg(feature = "safetensors")]
 pub use bert::import_directory;
 pub use card::Card;
 pub use error::{ImportError, Problem};

@@ -2,7 +2,7 @@
 //! (`modules.json`, pooling), to the engine's graph.
 //!
 //! The graph is the published model's computation in its own order; what differs from a library is the order
-//! of sums (S1, S2) and how padding is left out (spec IMP-8).
+//! of sums (S1, S2) and how padding is left out (spec IMP-11).
 
 mod config;
 mod encoder;
