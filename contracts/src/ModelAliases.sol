@@ -142,6 +142,8 @@ contract ModelAliases {
     }
 
     function _isDue(Alias storage a) private view returns (bool) {
+        // The delay is days: seconds do not matter.
+        // forge-lint: disable-next-line(block-timestamp)
         return a.effectiveAt != 0 && block.timestamp >= a.effectiveAt;
     }
 

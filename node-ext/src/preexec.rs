@@ -133,7 +133,9 @@ impl PreExecution {
     /// Ends after the transactions that are running.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Relaxed);
+        // Under the lock, so that no thread is between its look at the flag and its wait; all of them have to wake.
         self.shared.change();
+        self.shared.wake.notify_all();
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of pre-execution had panicked");

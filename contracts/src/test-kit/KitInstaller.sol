@@ -62,9 +62,13 @@ library KitInstaller {
 
     /// @notice Stores and registers a model and makes it active from block 0 on, with its chunks where the registry has them.
     function registerModel(bytes memory graph, bytes memory weights) internal returns (bytes32 modelId) {
+        // The constant 1.
+        // forge-lint: disable-next-line(unsafe-typecast)
         modelId = ModelRegistry(REGISTRY).register(uint32(LS1_VERSION), _chunks(graph), _chunks(weights));
         bytes32 record = keccak256(abi.encode(modelId, uint256(0)));
         uint256 word = uint256(KIT_VM.load(REGISTRY, record));
+        // The status is the lowest byte of the word.
+        // forge-lint: disable-next-line(unsafe-typecast)
         if (uint8(word) == 2) return modelId;
         KIT_VM.store(REGISTRY, record, bytes32(word & ~uint256(0xff) | 2));
         _append(2, modelId);

@@ -81,12 +81,16 @@ abstract contract KitRanges is KitStore {
         uint256 size = _magnitude(v);
         if (size / FACTOR > most || size < most / TINY) return true;
         // Below a range of positive values, or above one of negative ones.
+        // The sign was looked at.
+        // forge-lint: disable-next-line(unsafe-typecast)
         uint256 least = low > 0 ? uint256(low) : high < 0 ? uint256(-high) : 0;
         return size < least / FACTOR;
     }
 
     function _magnitude(int256 v) private pure returns (uint256) {
         unchecked {
+            // The sign was looked at.
+            // forge-lint: disable-next-line(unsafe-typecast)
             return v < 0 ? uint256(-v) : uint256(v);
         }
     }
@@ -96,7 +100,11 @@ abstract contract KitRanges is KitStore {
         assembly ("memory-safe") {
             word := mload(add(add(ranges, 32), mul(32, feature)))
         }
+        // The upper half of the word.
+        // forge-lint: disable-next-line(unsafe-typecast)
         low = int128(uint128(word >> 128));
+        // The lower half of the word.
+        // forge-lint: disable-next-line(unsafe-typecast)
         high = int128(uint128(word));
     }
 
@@ -119,6 +127,8 @@ abstract contract KitRanges is KitStore {
         while (length > 1 && fraction[length - 1] == "0") --length;
         bytes memory shown = new bytes(length);
         for (uint256 i; i < length; ++i) {
+            // The literal is one byte.
+            // forge-lint: disable-next-line(unsafe-typecast)
             shown[i] = i == 0 ? bytes1(".") : fraction[i];
         }
         return string.concat(sign, KIT_VM.toString(size / 1e18), length == 1 ? "" : string(shown));

@@ -56,6 +56,8 @@ library ModelFiles {
     function _reversed(uint256 value, uint256 width) private pure returns (bytes memory out) {
         out = new bytes(width);
         for (uint256 i; i < width; ++i) {
+            // One byte at a time.
+            // forge-lint: disable-next-line(unsafe-typecast)
             out[i] = bytes1(uint8(value >> (8 * i)));
         }
     }

@@ -27,7 +27,7 @@ contract SupportRouterNativeTest is Test, InferenceTest {
         }
     }
 
-    function test_requestsGoToTheDeskTheyBelongTo() public {
+    function test_requestsGoToTheDeskTheyBelongTo() public view {
         for (uint256 i; i < 6; ++i) {
             string memory at_ = string.concat(".requests[", vm.toString(i), "]");
             int256 want = vm.parseJsonInt(json, string.concat(at_, ".topic"));
