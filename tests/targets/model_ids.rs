@@ -31,8 +31,11 @@ fn compare(pinned: &Path, folder: &Path) -> Result<usize, String> {
     let mut models = 0;
     for line in lines.lines() {
         let (name, want) = line.split_once(' ').ok_or_else(|| format!("a line without an id: {line}"))?;
-        let source = read(&folder.join(name).join("model.onnx"))?;
-        let imported = import(&source, &ImportOptions::default()).map_err(|e| format!("{name}: {e}"))?;
+        let beside = folder.join(name);
+        let source = read(&beside.join("model.onnx"))?;
+        let external = |path: &str| std::fs::read(beside.join(path));
+        let options = ImportOptions { external: Some(&external), ..ImportOptions::default() };
+        let imported = import(&source, &options).map_err(|e| format!("{name}: {e}"))?;
         let got: String = imported.model.id().iter().map(|b| format!("{b:02x}")).collect();
         if got != want {
             return Err(format!("{name} is {got} on this processor, {want} is pinned"));

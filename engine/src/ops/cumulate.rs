@@ -18,7 +18,7 @@ crate::attribute_enum! {
 }
 
 crate::attributes! {
-    /// `y[0] = x[0]`, `y[i] = y[i - 1] + x[i]` (or `*`); `exclusive` moves that by one: 0 (or 1), y[0], y[1], ...
+    /// `y[0] = x[0]`, `y[i] = y[i - 1] + x[i]` (or `*`); `exclusive` moves that by one: `0` (or `1`), `y[0]`, `y[1]`, ...
     pub struct Cumulate {
         /// What runs along.
         pub kind: CumulateKind,
