@@ -39,7 +39,7 @@ fn spec() -> String {
 #[test]
 fn every_rule_of_the_specification_names_tests_that_exist() {
     let (spec, functions) = (spec(), functions());
-    let mut rules = 0;
+    let mut rules = BTreeSet::new();
     let mut bad = Vec::new();
     for chunk in spec.split("**`[").skip(1) {
         let Some((rule, rest)) = chunk.split_once("]`**") else { continue };
@@ -47,7 +47,9 @@ fn every_rule_of_the_specification_names_tests_that_exist() {
         if rest.starts_with(')') {
             continue;
         }
-        rules += 1;
+        if !rules.insert(rule) {
+            bad.push(format!("{rule}: two rules have this name"));
+        }
         let Some((_, held)) = rest.split_once("*Held by*") else {
             bad.push(format!("{rule}: names no test"));
             continue;
@@ -63,6 +65,7 @@ fn every_rule_of_the_specification_names_tests_that_exist() {
             }
         }
     }
+    let rules = rules.len();
     assert!(rules > 40, "only {rules} rules were found: the parser or the specification broke");
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
