@@ -43,9 +43,11 @@ fn main() {
             report(f.name, threads, 1 << 32, &|first, end| f.check(first.next_multiple_of(every), end, every, 1 << 20));
     }
     if wanted(LANES) {
-        for (name, lanes, scalar) in
-            [("exp", elementary::exp as Lanes, e::exp as Scalar), ("tanh", elementary::tanh, e::tanh)]
-        {
+        for (name, lanes, scalar) in [
+            ("exp", elementary::exp as Lanes, e::exp as Scalar),
+            ("tanh", elementary::tanh, e::tanh),
+            ("erf", elementary::erf, e::erf),
+        ] {
             for level in Level::available() {
                 let found = report(&format!("{name}, lanes of {}", level.name()), threads, 1 << 32, &|first, end| {
                     compare_lanes(level, lanes, scalar, first.next_multiple_of(every), end, every)

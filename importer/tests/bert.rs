@@ -97,6 +97,20 @@ fn a_longer_text_than_the_model_has_positions_is_refused() {
 }
 
 #[test]
+fn an_id_outside_the_vocabulary_fails_the_call() {
+    let m = import(&Directory::sentence());
+    for implementation in [Implementation::Fast, Implementation::Reference] {
+        // Gather alone would take the negative one from the table's end.
+        for id in [-1, i32::MIN, i32::MAX] {
+            let given = inputs(&[&[1, id, 2]], 3, 0);
+            let types: Vec<(DType, &[usize])> = given.iter().map(|t| (t.dtype(), t.shape.as_slice())).collect();
+            let plan = m.plan(&types, &Limits::default()).unwrap();
+            assert!(m.run(&plan, given, &Options { implementation, threads: 1 }).is_err(), "{id}");
+        }
+    }
+}
+
+#[test]
 fn without_pooling_the_hidden_states_are_the_answer() {
     let mut d = Directory::sentence();
     d.files.remove("modules.json");

@@ -159,7 +159,7 @@ fn every_family_is_committed() {
             || name.rsplit_once('_').is_some_and(|(kind, _)| scripts.contains(&format!("\"{kind}\"")));
         assert!(known, "{name} has no training script");
     }
-    for part in ["svc", "svr", "_nb", "kmeans", "pca", "isolation", "forest", "hgb", "lgbm", "xgb", "script"] {
+    for part in ["svc", "svr", "knn", "_nb", "kmeans", "pca", "isolation", "forest", "hgb", "lgbm", "xgb", "script"] {
         assert!(names.iter().any(|n| n.contains(part)), "no model of {part}");
     }
     for (name, ..) in WIDER {

@@ -50,7 +50,8 @@ impl Contract {
     pub fn send_ok(&self, call: &[u8]) -> Result<Value> {
         let receipt = self.send(call)?;
         if receipt["status"] != "0x1" {
-            bail!("the transaction reverted: {receipt}");
+            let reason = self.call(call).err().map(|e| format!("{e:#}")).unwrap_or_default();
+            bail!("the transaction reverted: {reason} {receipt}");
         }
         Ok(receipt)
     }

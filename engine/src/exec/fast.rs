@@ -2,8 +2,10 @@
 
 use super::Observer;
 use crate::error::ComputeError;
-use crate::fast::{self, Threads};
+use crate::fast::{self, Threads, spare};
 use crate::model::{LoadedModel, Plan};
+use crate::ops::Op;
+use crate::ops::shape::known_shape;
 use crate::tensor::Tensor;
 
 pub(super) fn run(
@@ -21,8 +23,17 @@ pub(super) fn run(
     let mut inputs: Vec<Option<Tensor>> = inputs.into_iter().map(Some).collect();
     let mut results: Vec<Option<Tensor>> = Vec::with_capacity(graph.nodes.len());
     for (n, node) in graph.nodes.iter().enumerate() {
+        // The operand of a Reshape, where nothing else reads it: its memory goes over.
+        let moved = match (&node.op, &node.inputs[..]) {
+            (Op::Reshape(_), [Some(v)]) if model.checked.last_use[v.0 as usize] == n as u32 => {
+                (v.0 as usize).checked_sub(first_node).and_then(|r| results[r].take())
+            }
+            _ => None,
+        };
         let out = if let Some(empty) = super::empty_result(&node.op, &plan.types[n]) {
             empty
+        } else if let Some(x) = moved {
+            Tensor { shape: known_shape(&plan.types[n]), data: x.data }
         } else {
             let operands: Vec<Option<&Tensor>> = node
                 .inputs
@@ -46,11 +57,12 @@ pub(super) fn run(
         for v in node.inputs.iter().flatten() {
             let i = v.0 as usize;
             if model.checked.last_use[i] == n as u32 {
-                match i.checked_sub(first_node) {
-                    Some(r) => results[r] = None,
-                    None if i < input_count => inputs[i] = None,
-                    None => {}
-                }
+                let dead = match i.checked_sub(first_node) {
+                    Some(r) => results[r].take(),
+                    None if i < input_count => inputs[i].take(),
+                    None => None,
+                };
+                dead.into_iter().for_each(spare::keep);
             }
         }
     }

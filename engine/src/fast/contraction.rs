@@ -3,7 +3,7 @@
 use super::gemm::{Part, Scratch, gemm};
 use super::level::Level;
 use super::panels::{LANES, Matrix, Panels};
-use super::{Failure, Threads};
+use super::{Failure, Threads, spare};
 use crate::ops::contraction::{Gemm, MatMul, Sizes};
 use crate::ops::shape::{broadcast_strides, known_shape};
 use crate::tensor::{Data, Tensor, TensorType};
@@ -101,7 +101,7 @@ pub(crate) fn matmul(
     const TYPES: Failure = Failure::Environment("a contraction met other types than were inferred");
     let [a, b] = inputs;
     let shape = known_shape(output);
-    let mut out = vec![0.0f32; shape.iter().product()];
+    let mut out = spare::zeroed(shape.iter().product());
     if !out.is_empty() {
         let data = a.as_f32().ok_or(TYPES)?;
         let s = Sizes::new(&a.shape, &b.shape);
@@ -142,7 +142,7 @@ pub(crate) fn gemm_operator(
     const TYPES: Failure = Failure::Environment("a contraction met other types than were inferred");
     let [a, b] = inputs;
     let shape = known_shape(output);
-    let mut out = vec![0.0f32; shape.iter().product()];
+    let mut out = spare::zeroed(shape.iter().product());
     if !out.is_empty() {
         let data = a.as_f32().ok_or(TYPES)?;
         let own;

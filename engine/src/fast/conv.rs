@@ -6,7 +6,7 @@ use super::gemm::{Part, Rows, Scratch, gemm};
 use super::kernel::MAX_ROWS;
 use super::level::Level;
 use super::panels::{LANES, Lines, Matrix, Panels};
-use super::{Failure, Threads, depthwise};
+use super::{Failure, Threads, depthwise, spare};
 use crate::ops::conv::{Conv, Sizes};
 use crate::ops::shape::known_shape;
 use crate::tensor::{Data, Tensor, TensorType};
@@ -52,7 +52,7 @@ impl<'a> Padded<'a> {
             return Self { data: Cow::Borrowed(x), size };
         }
         let planes = s.images * s.groups * s.channels;
-        let mut data = vec![0.0f32; planes * size[0] * size[1] * size[2]];
+        let mut data = spare::zeroed(planes * size[0] * size[1] * size[2]);
         let [d, h, w] = s.input;
         if w > 0 {
             for (i, line) in x.chunks_exact(w).enumerate() {
@@ -134,7 +134,7 @@ pub(crate) fn run(
     const TYPES: Failure = Failure::Environment("a convolution met other types than were inferred");
     let [x, w] = inputs;
     let shape = known_shape(output);
-    let mut out = vec![0.0f32; shape.iter().product()];
+    let mut out = spare::zeroed(shape.iter().product());
     if out.is_empty() {
         return Ok(Tensor { shape, data: Data::F32(out) });
     }
@@ -144,11 +144,11 @@ pub(crate) fn run(
         Some(b) => Some(b.as_f32().ok_or(TYPES)?),
         None => None,
     };
-    let padded = Padded::new(data, &s);
     if depthwise::applies(s.groups, s.channels, s.groups * s.filters) {
-        depthwise::run(level, &s, &padded, weight, bias, &mut out, threads).map_err(Failure::Environment)?;
+        depthwise::run(level, &s, data, weight, bias, &mut out, threads).map_err(Failure::Environment)?;
         return Ok(Tensor { shape, data: Data::F32(out) });
     }
+    let padded = Padded::new(data, &s);
     let own;
     let panels = match prepared {
         Some(p) => p,
@@ -174,6 +174,9 @@ pub(crate) fn run(
     threads
         .split(&mut out, unit * positions, work, |first, out| job.run(first * unit / all, first * unit % all, out))
         .map_err(Failure::Environment)?;
+    if let Cow::Owned(border) = padded.data {
+        spare::keep_floats(border);
+    }
     Ok(Tensor { shape, data: Data::F32(out) })
 }
 

@@ -3,7 +3,7 @@
 //! What is computed of an element is the reference's own function. Operands that do not repeat in one of the usual ways
 //! (a scalar, a row, a channel) are left to the reference.
 
-use super::{Failure, Level, Threads, elementary};
+use super::{Failure, Level, Threads, elementary, spare};
 use crate::float;
 use crate::ops::Op;
 use crate::ops::binary::{Binary, BinaryKind};
@@ -46,7 +46,7 @@ fn unary(op: &Unary, level: Level, x: &[f32], threads: &Threads) -> Outcome<f32>
     macro_rules! parts {
         ($cost:expr, $f:expr) => {{
             let f = $f;
-            let mut out = vec![0.0f32; x.len()];
+            let mut out = spare::zeroed(x.len());
             let done = threads.split(&mut out, 1, x.len() as u64 * $cost, |first, out| {
                 let end = first + out.len();
                 f(&x[first..end], out)
@@ -68,11 +68,29 @@ fn unary(op: &Unary, level: Level, x: &[f32], threads: &Threads) -> Outcome<f32>
         Relu => map!(SIMPLE, |x: f32| float::max(x, 0.0)),
         Exp => parts!(LANES, |x: &[f32], out: &mut [f32]| elementary::exp(level, x, out)),
         Tanh => parts!(LANES, |x: &[f32], out: &mut [f32]| elementary::tanh(level, x, out)),
+        Erf => parts!(LANES, |x: &[f32], out: &mut [f32]| elementary::erf(level, x, out)),
         Sigmoid => parts!(LANES, |x: &[f32], out: &mut [f32]| elementary::sigmoid(level, x, out)),
         kind => {
             let f = kind.on_f32()?;
             map!(FUNCTION, f)
         }
+    }
+}
+
+/// Elements of a result, and where their memory comes from.
+trait Memory: Copy + Send {
+    fn zeroed(n: usize) -> Vec<Self>;
+}
+
+impl Memory for f32 {
+    fn zeroed(n: usize) -> Vec<Self> {
+        spare::zeroed(n)
+    }
+}
+
+impl Memory for bool {
+    fn zeroed(n: usize) -> Vec<Self> {
+        vec![false; n]
     }
 }
 
@@ -104,7 +122,7 @@ impl Repeat {
 }
 
 /// `f(x, y)` for operands of which one has the result's elements and the other may repeat.
-fn zip<T: Copy + Sync, R: Copy + Default + Send>(
+fn zip<T: Copy + Sync, R: Memory>(
     a: (&[T], Repeat),
     b: (&[T], Repeat),
     count: usize,
@@ -119,7 +137,7 @@ fn zip<T: Copy + Sync, R: Copy + Default + Send>(
     }
 }
 
-fn one_side<T: Copy + Sync, R: Copy + Default + Send>(
+fn one_side<T: Copy + Sync, R: Memory>(
     x: &[T],
     (y, repeat): (&[T], Repeat),
     count: usize,
@@ -127,7 +145,7 @@ fn one_side<T: Copy + Sync, R: Copy + Default + Send>(
     cost: u64,
     f: impl Fn(T, T) -> R + Sync,
 ) -> Result<Vec<R>, &'static str> {
-    let mut out = vec![R::default(); count];
+    let mut out = R::zeroed(count);
     let work = (count as u64).saturating_mul(cost);
     let line = |out: &mut [R], x: &[T], y: &[T]| {
         out.iter_mut().zip(x).zip(y).for_each(|((o, x), y)| *o = f(*x, *y));
@@ -195,7 +213,7 @@ fn select(c: &Tensor, a: &Tensor, b: &Tensor, shape: &[usize], threads: &Threads
     if condition.len() != count || !fits(x.len()) || !fits(y.len()) {
         return select_rows([c, a, b], (condition, x, y), shape, threads);
     }
-    let mut out = vec![0.0f32; count];
+    let mut out = spare::zeroed(count);
     let done = threads.split(&mut out, 1, count as u64 * SIMPLE, |first, out| {
         let condition = &condition[first..];
         let of = |v: &[f32], i: usize| if v.len() == 1 { v[0] } else { v[first + i] };
@@ -221,7 +239,7 @@ fn select_rows(
     }
     let strides = operands.map(|t| broadcast_strides(&t.shape, shape));
     let count = lead.iter().product::<usize>() * length;
-    let mut out = vec![0.0f32; count];
+    let mut out = spare::zeroed(count);
     let done = threads.split(&mut out, *length, count as u64 * SIMPLE, |first, out| {
         for (r, out) in out.chunks_mut(*length).enumerate() {
             let mut at = [0usize; 3];
@@ -237,10 +255,9 @@ fn select_rows(
             match steps {
                 [1, 1, 0] => {
                     let y = y[b];
-                    out.iter_mut()
-                        .zip(&condition[c..])
-                        .zip(&x[a..])
-                        .for_each(|((o, c), x)| *o = if *c { *x } else { y });
+                    // All are read, so that lanes can choose.
+                    let pick = |c: bool, x: f32| if c { x } else { y };
+                    out.iter_mut().zip(&condition[c..]).zip(&x[a..]).for_each(|((o, c), x)| *o = pick(*c, *x));
                 }
                 [0, 1, 1] => out.copy_from_slice(&(if condition[c] { &x[a..] } else { &y[b..] })[..*length]),
                 [0, 1, 0] if condition[c] => out.copy_from_slice(&x[a..a + length]),

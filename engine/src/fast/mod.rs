@@ -15,10 +15,14 @@ mod kernel;
 mod level;
 mod panels;
 mod pool;
+mod reduce;
+mod sheet;
 mod softmax;
+pub(crate) mod spare;
 #[cfg(test)]
 pub(crate) mod testing;
 mod threads;
+mod transpose;
 mod tree;
 
 pub use integer::BytePanels;
@@ -163,8 +167,10 @@ pub fn run_at(
         }
         _ => {
             let done = match (op, operand(0)) {
-                (Op::Pool(p), Some(x)) => pool::run(p, x, output, threads),
+                (Op::Pool(p), Some(x)) => pool::run(p, level, x, output, threads),
                 (Op::Softmax(s), Some(x)) => softmax::run(s, level, x, threads),
+                (Op::Reduce(r), Some(x)) => reduce::run(r, x, output, threads),
+                (Op::Transpose(t), Some(x)) => transpose::run(t, x, output, threads),
                 _ => elementwise::run(op, level, inputs, output, threads),
             };
             if let Some(done) = done {

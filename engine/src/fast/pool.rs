@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Failure, Threads};
+use super::sheet::Sheet;
+use super::{Failure, Level, Threads, kernel};
 use crate::ops::conv::Axis;
 use crate::ops::pool::{Pool, PoolKind};
 use crate::ops::shape::known_shape;
@@ -12,26 +13,47 @@ use crate::tensor::{Data, Tensor, TensorType};
 const TAP: u64 = 32;
 
 /// Runs a Pool; `None` where it is not for this file.
-pub(crate) fn run(op: &Pool, x: &Tensor, output: &TensorType, threads: &Threads) -> Option<Result<Tensor, Failure>> {
+pub(crate) fn run(
+    op: &Pool,
+    level: Level,
+    x: &Tensor,
+    output: &TensorType,
+    threads: &Threads,
+) -> Option<Result<Tensor, Failure>> {
     let shape = known_shape(output);
     if shape.contains(&0) {
         return None;
     }
     let (axes, input, output) = op.sizes(&x.shape, &shape)?;
     let job = Job { axes, input, output, count_pad: op.count_pad };
+    let sheet = match (&x.data, op.kind) {
+        (Data::F32(v), PoolKind::Max) => job.sheet().map(|sheet| (v, sheet)),
+        _ => None,
+    };
+    if let Some((v, sheet)) = sheet {
+        let start = || (sheet.clone(), vec![0.0; sheet.positions()]);
+        let data = job.planes(v, threads, start, |(sheet, best), x, out| {
+            sheet.load(x);
+            kernel::sliding_greatest(level, sheet.data(), sheet.places(), best);
+            out.chunks_exact_mut(job.output[2]).zip(sheet.lines(best)).for_each(|(o, x)| o.copy_from_slice(x));
+        });
+        return Some(data.map(|v| Tensor { shape, data: Data::F32(v) }).map_err(Failure::Environment));
+    }
     let data = match (&x.data, op.kind) {
         (Data::F32(v), PoolKind::Max) => {
             // The first greatest: later ones must be greater; NaN is, once. Without a branch, which no CPU could predict.
             let greater = |x: f32, best: f32| (x > best) | (x.is_nan() & !best.is_nan());
-            job.planes(v, threads, |x, out| job.max(x, out, f32::NEG_INFINITY, greater)).map(Data::F32)
+            job.planes(v, threads, || (), |(), x, out| job.max(x, out, f32::NEG_INFINITY, greater)).map(Data::F32)
         }
         (Data::I8(v), PoolKind::Max) => {
-            job.planes(v, threads, |x, out| job.max(x, out, i8::MIN, |x, best| x > best)).map(Data::I8)
+            job.planes(v, threads, || (), |(), x, out| job.max(x, out, i8::MIN, |x, best| x > best)).map(Data::I8)
         }
         (Data::U8(v), PoolKind::Max) => {
-            job.planes(v, threads, |x, out| job.max(x, out, u8::MIN, |x, best| x > best)).map(Data::U8)
+            job.planes(v, threads, || (), |(), x, out| job.max(x, out, u8::MIN, |x, best| x > best)).map(Data::U8)
         }
-        (Data::F32(v), PoolKind::Average) => job.planes(v, threads, |x, out| job.mean(x, out)).map(Data::F32),
+        (Data::F32(v), PoolKind::Average) => {
+            job.planes(v, threads, || (), |(), x, out| job.mean(x, out)).map(Data::F32)
+        }
         _ => return None,
     };
     Some(data.map(|data| Tensor { shape, data }).map_err(Failure::Environment))
@@ -52,11 +74,20 @@ fn reaching(limit: usize, offset: usize, step: usize) -> usize {
 }
 
 impl Job {
-    fn planes<T: Copy + Default + Send + Sync>(
+    /// The plane laid out for windows, where that takes no more memory than a few planes.
+    fn sheet(&self) -> Option<Sheet> {
+        let (from, to): (usize, usize) = (self.input.iter().product(), self.output.iter().product());
+        let most = from.saturating_add(to).saturating_mul(4).saturating_add(1 << 12);
+        Sheet::new(&self.axes, self.input, self.output, f32::NEG_INFINITY, most)
+    }
+
+    /// Calls `f` with each plane of the input and of the output, and what `start` makes for each thread.
+    fn planes<T: Copy + Default + Send + Sync, S>(
         &self,
         x: &[T],
         threads: &Threads,
-        f: impl Fn(&[T], &mut [T]) + Sync,
+        start: impl Fn() -> S + Sync,
+        f: impl Fn(&mut S, &[T], &mut [T]) + Sync,
     ) -> Result<Vec<T>, &'static str> {
         let (from, to): (usize, usize) = (self.input.iter().product(), self.output.iter().product());
         // Every window has an element inside, so that the input is empty only if the output is.
@@ -64,8 +95,9 @@ impl Job {
         let taps = self.axes.iter().fold(TAP, |n, a| n.saturating_mul(a.kernel));
         let work = (out.len() as u64).saturating_mul(taps);
         threads.split(&mut out, to, work, |first, out| {
+            let mut own = start();
             for (x, out) in x[first * from..].chunks(from).zip(out.chunks_mut(to)) {
-                f(x, out);
+                f(&mut own, x, out);
             }
         })?;
         Ok(out)
@@ -221,6 +253,6 @@ mod tests {
         };
         let x = Tensor { shape: vec![1, 1, 1], data: Data::I64(vec![1]) };
         let output = TensorType::known(crate::DType::I64, &[1, 1, 1]);
-        assert!(super::run(&op, &x, &output, &crate::fast::Threads::new(1)).is_none());
+        assert!(super::run(&op, super::Level::detect(), &x, &output, &crate::fast::Threads::new(1)).is_none());
     }
 }

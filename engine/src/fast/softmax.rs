@@ -1,6 +1,6 @@
 //! Softmax and its logarithm over rows that lie together, with exp in lanes.
 
-use super::{Failure, Level, Threads, elementary};
+use super::{Failure, Level, Threads, elementary, spare};
 use crate::float::{self, elementary as scalar, s2};
 use crate::ops::softmax::Softmax;
 use crate::tensor::{Data, Tensor};
@@ -12,11 +12,13 @@ const PART: usize = 1024;
 
 /// Runs the operator; `None` where the axis is not the last one.
 pub(crate) fn run(op: &Softmax, level: Level, x: &Tensor, threads: &Threads) -> Option<Result<Tensor, Failure>> {
-    let mut y = x.as_f32()?.to_vec();
+    let x_values = x.as_f32()?;
     let n = *x.shape.last()?;
     if usize::from(op.axis) + 1 != x.shape.len() || n == 0 {
         return None;
     }
+    let mut y = spare::zeroed(x_values.len());
+    y.copy_from_slice(x_values);
     let work = (y.len() as u64).saturating_mul(ELEMENT);
     let done = threads.split(&mut y, n, work, |_, rows| {
         rows.chunks_exact_mut(n).for_each(|row| match op.log {

@@ -46,6 +46,15 @@ pub struct Forest {
     entries: Vec<(u32, i64)>,
     base: Vec<i64>,
     trees: usize,
+    /// What every node decides by, NaN aside, where that is one of the usual two.
+    uniform: Option<Uniform>,
+}
+
+/// A decision that all nodes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Uniform {
+    Less,
+    LessOrEqual,
 }
 
 /// Lays out the tables; `None` where the reference has to do. Tables that the load-time check refuses come only from
@@ -70,6 +79,12 @@ pub(super) fn prepare(op: &TreeEnsemble, constants: &[Option<&Tensor>]) -> Optio
         let [no, yes] = [*t.children.get(2 * i)?, *t.children.get(2 * i + 1)?];
         nodes.push(Node { threshold: *t.threshold.get(i)?, test, children: [place(no, Some(i)), place(yes, Some(i))] });
     }
+    let decisions = |bits: u32| nodes.iter().all(|node: &Node| node.test >> FEATURE_BITS & 7 == bits);
+    let uniform = match () {
+        () if decisions(0b001) => Some(Uniform::Less),
+        () if decisions(0b011) => Some(Uniform::LessOrEqual),
+        () => None,
+    };
     nodes.extend((n..n + leaves).map(|i| Node { threshold: 0.0, test: 0, children: [i as u32; 2] }));
     let entry = |(target, value): (&i32, &i64)| (u32::try_from(*target).unwrap_or(u32::MAX), *value);
     let single = op.targets == 1
@@ -84,6 +99,7 @@ pub(super) fn prepare(op: &TreeEnsemble, constants: &[Option<&Tensor>]) -> Optio
         entries: t.leaf_target.iter().zip(t.leaf_value).map(entry).collect(),
         base: t.base.to_vec(),
         trees: t.roots.len(),
+        uniform,
     })
 }
 
@@ -153,9 +169,21 @@ impl Forest {
     /// Aggregates the leaves of every tree for as many rows as `joined` holds: value, and whether there is one.
     fn join(&self, aggregate: Aggregate, x: &[f32], features: usize, joined: &mut [(i64, bool)]) {
         let targets = self.base.len();
+        let adds = self.starts.is_empty() && matches!(aggregate, Aggregate::Sum | Aggregate::Average);
+        let mut whole = [true; ROWS];
+        for (whole, row) in whole.iter_mut().zip(x.chunks(features.max(1))).take(joined.len() / targets) {
+            *whole = !row.iter().any(|x| x.is_nan());
+        }
         for group in &self.groups {
             for (r, slots) in joined.chunks_exact_mut(targets).enumerate() {
-                let places = self.walk(group, &x[r * features..(r + 1) * features]);
+                let places = self.walk(group, &x[r * features..(r + 1) * features], whole[r]);
+                if let (true, [(sum, any)]) = (adds, &mut *slots) {
+                    for place in &places[..group.count] {
+                        *sum = sum.wrapping_add(self.entries[*place as usize - self.first_leaf].1);
+                    }
+                    *any = true;
+                    continue;
+                }
                 for place in &places[..group.count] {
                     for (target, value) in self.leaf(*place as usize - self.first_leaf) {
                         let Some((sum, any)) = slots.get_mut(*target as usize) else { continue };
@@ -173,23 +201,34 @@ impl Forest {
         }
     }
 
-    /// The leaves that a row reaches in the trees of a group.
+    /// The leaves that a row reaches in the trees of a group. `whole`: it has no NaN.
     #[inline]
-    fn walk(&self, group: &Group, row: &[f32]) -> [u32; GROUP] {
+    fn walk(&self, group: &Group, row: &[f32], whole: bool) -> [u32; GROUP] {
+        match self.uniform {
+            Some(Uniform::Less) if whole => self.step(group, row, |n, x| usize::from(x < n.threshold)),
+            Some(Uniform::LessOrEqual) if whole => self.step(group, row, |n, x| usize::from(x <= n.threshold)),
+            _ => self.step(group, row, |n, x| {
+                // 0 below, 1 at, 2 above the threshold, 3 for NaN.
+                let outcome = u32::from(x == n.threshold) + 2 * u32::from(x > n.threshold) + 3 * u32::from(x.is_nan());
+                (n.test >> (FEATURE_BITS + outcome) & 1) as usize
+            }),
+        }
+    }
+
+    /// Walks with `decide`, which gives 1 where a node's decision is true.
+    #[inline(always)]
+    fn step(&self, group: &Group, row: &[f32], decide: impl Fn(&Node, f32) -> usize) -> [u32; GROUP] {
         let mut at = group.roots;
         for _ in 0..group.depth {
-            let mut moved = false;
+            let mut moved = 0;
             for place in &mut at {
                 let node = &self.nodes[*place as usize];
                 let x = row[(node.test & ((1 << FEATURE_BITS) - 1)) as usize];
-                // 0 below, 1 at, 2 above the threshold, 3 for NaN.
-                let outcome =
-                    u32::from(x == node.threshold) + 2 * u32::from(x > node.threshold) + 3 * u32::from(x.is_nan());
-                let next = node.children[(node.test >> (FEATURE_BITS + outcome) & 1) as usize];
-                moved |= next != *place;
+                let next = node.children[decide(node, x) & 1];
+                moved |= next ^ *place;
                 *place = next;
             }
-            if !moved {
+            if moved == 0 {
                 break;
             }
         }

@@ -3,11 +3,13 @@
 //! Rows of the linear maps are the tokens of all texts, (batch * sequence, hidden): one product for all.
 
 use lockstep_engine::ops::binary::BinaryKind;
+use lockstep_engine::ops::compare::CompareKind;
 use lockstep_engine::ops::contraction::{Gemm, MatMul};
 use lockstep_engine::ops::reduce::ReduceKind;
+use lockstep_engine::ops::require::Requirement;
 use lockstep_engine::ops::softmax::Softmax;
 use lockstep_engine::ops::unary::UnaryKind;
-use lockstep_engine::{Dim, Tensor};
+use lockstep_engine::{DType, Dim, Tensor};
 
 use super::config::{Activation, Config, Head};
 use super::pooling;
@@ -80,16 +82,23 @@ impl<'a, 'w> Encoder<'a, 'w> {
         Ok(self.b.constant(t))
     }
 
+    /// An input of ids, none of which is negative: Gather would count those from the table's end.
+    fn natural(&mut self, input: usize) -> Lowered<Val> {
+        let (ids, zero) = (self.b.input(input), self.b.scalar_of(DType::I32, 0));
+        let natural = self.b.compare(CompareKind::GreaterOrEqual, ids, zero)?;
+        self.b.require(ids, &[natural], Requirement::Range)
+    }
+
     /// LayerNorm((word + token type) + position), as rows.
     fn embeddings(&mut self, head: &Head) -> Lowered<Val> {
         let name = "embeddings";
         self.b.set_node_name(name);
         let words = self.constant("embeddings.word_embeddings.weight")?;
-        let ids = self.b.input(INPUT_IDS);
+        let ids = self.natural(INPUT_IDS)?;
         let word = self.b.gather(words, ids, 0)?;
         let types = self.w.tensor("embeddings.token_type_embeddings.weight")?;
         let kind = if matches!(head, Head::Hidden) {
-            let (types, ids) = (self.b.constant(types), self.b.input(TOKEN_TYPE_IDS));
+            let (types, ids) = (self.b.constant(types), self.natural(TOKEN_TYPE_IDS)?);
             self.b.gather(types, ids, 0)?
         } else {
             // One text alone: all its tokens are of the first type.

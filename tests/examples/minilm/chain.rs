@@ -29,7 +29,7 @@ pub(crate) fn check(class: &str, path: &Path, m: &Encoder, directory: &Path) -> 
     let node = Node::start(&["--dev", "--datadir", data.path().to_str().context("the path is not UTF-8")?])?;
     let began = Instant::now();
     let url = format!("http://127.0.0.1:{}", node.port);
-    let out = Command::new(lockstep()).arg("publish").arg(path).args(["--rpc", &url]).output()?;
+    let out = Command::new(lockstep()).arg("publish").arg(path).args(["--rpc", &url, "--wait"]).output()?;
     if !out.status.success() {
         bail!("lockstep publish: {}", String::from_utf8_lossy(&out.stderr));
     }

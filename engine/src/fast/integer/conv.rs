@@ -5,7 +5,7 @@ use super::panels::{BytePanels, layout};
 use super::sums::{Integers, Quantized, Right, product};
 use super::{ROWS, kernel};
 use crate::fast::level::Level;
-use crate::fast::{Failure, Threads};
+use crate::fast::{Failure, Threads, spare};
 use crate::ops::conv::Sizes;
 use crate::ops::integer::{self, IntegerConv};
 use crate::ops::quantized::{BIAS, QuantizedConv};
@@ -112,7 +112,7 @@ pub(crate) fn quantized_conv(
     threads: &Threads,
 ) -> Result<Tensor, Failure> {
     let shape = known_shape(output);
-    let mut out = vec![0.0f32; shape.iter().product()];
+    let mut out = spare::zeroed(shape.iter().product());
     let at = |i: usize| inputs.get(i).copied().flatten();
     if !out.is_empty() {
         let (x, w) = (at(0).ok_or(TYPES)?, at(1).ok_or(TYPES)?);

@@ -6,7 +6,7 @@ use super::panels::{BytePanels, LANES, layout};
 use super::sums::{Integers, Quantized, Right, product};
 use super::{ROWS, kernel};
 use crate::fast::level::Level;
-use crate::fast::{Failure, Threads};
+use crate::fast::{Failure, Threads, spare};
 use crate::ops::contraction::Sizes;
 use crate::ops::integer::{self, IntegerMatMul};
 use crate::ops::quantized::{BIAS, QuantizedMatMul};
@@ -28,7 +28,7 @@ pub(crate) fn quantized_matmul(
     threads: &Threads,
 ) -> Result<Tensor, Failure> {
     let shape = known_shape(output);
-    let mut out = vec![0.0f32; shape.iter().product()];
+    let mut out = spare::zeroed(shape.iter().product());
     if out.is_empty() {
         return Ok(Tensor { shape, data: Data::F32(out) });
     }

@@ -9,6 +9,7 @@ mod x86;
 
 use super::level::{Kind, Level};
 use super::panels::LANES;
+use super::sheet::STEP;
 use crate::float::fma32;
 
 /// Most rows that a tile of any level has.
@@ -80,14 +81,45 @@ pub(crate) fn tile(level: Level, t: &Tile<'_>, out: &mut [f32], stride: usize) {
     }
 }
 
-/// `sums[i] = fma(x[i], w, sums[i])`.
-pub(crate) fn multiply_add(level: Level, x: &[f32], w: f32, sums: &mut [f32]) {
+/// `out[i] = fma(x[places[t] + i], weights[t], out[i])` from +0, t ascending. Whole steps of positions.
+pub(crate) fn sliding_sums(level: Level, x: &[f32], places: &[usize], weights: &[f32], out: &mut [f32]) {
+    check_sliding(x, places, out);
     match level.kind() {
-        Kind::Portable => sums.iter_mut().zip(x).for_each(|(s, x)| *s = fma32(*x, w, *s)),
-        // SAFETY: a `Level` exists only where its instructions do; AVX-512 comes with AVX2 and FMA.
+        Kind::Portable => {
+            out.fill(0.0);
+            for (place, w) in places.iter().zip(weights) {
+                out.iter_mut().zip(&x[*place..]).for_each(|(o, x)| *o = fma32(*x, *w, *o));
+            }
+        }
+        // SAFETY: a `Level` exists only where its instructions do; AVX-512 comes with AVX2 and FMA. The lengths were checked.
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 | Kind::Avx512 => unsafe { x86::multiply_add(x, w, sums) },
+        Kind::Avx2 | Kind::Avx512 => unsafe { x86::sliding_sums(x, places, weights, out) },
     }
+}
+
+/// `out[i]` is the first of the greatest `x[places[t] + i]` above -infinity, a NaN where there is one. Whole steps of positions.
+pub(crate) fn sliding_greatest(level: Level, x: &[f32], places: &[usize], out: &mut [f32]) {
+    check_sliding(x, places, out);
+    match level.kind() {
+        Kind::Portable => {
+            out.fill(f32::NEG_INFINITY);
+            for place in places {
+                for (best, x) in out.iter_mut().zip(&x[*place..]) {
+                    let greater = (*x > *best) | (x.is_nan() & !best.is_nan());
+                    *best = if greater { *x } else { *best };
+                }
+            }
+        }
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 | Kind::Avx512 => unsafe { x86::sliding_greatest(x, places, out) },
+    }
+}
+
+/// What the kernels' unsafe code relies on.
+fn check_sliding(x: &[f32], places: &[usize], out: &[f32]) {
+    let last = places.iter().max().copied().unwrap_or(0);
+    assert!(out.len().is_multiple_of(STEP) && last.checked_add(out.len()).is_some_and(|n| n <= x.len()));
 }
 
 #[cfg(test)]
@@ -126,6 +158,28 @@ mod tests {
                             assert!(same, "{} {rows}x{panels} {length}: {x:e} {want:e}", level.name());
                         }
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sliding_kernels_of_every_level_are_the_written_loops() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(12);
+        let mut draw = |n: usize| (0..n).map(|_| Values::Special.draw(&mut rng)).collect::<Vec<_>>();
+        for (steps, taps) in [(0, 3), (1, 0), (1, 9), (3, 25)] {
+            let (n, places) = (steps * STEP, (0..taps).map(|t| t * 7 % 19).collect::<Vec<_>>());
+            let (x, w) = (draw(n + 19), draw(taps));
+            let (mut sums, mut best) = (vec![7.0; n], vec![7.0; n]);
+            for level in Level::available() {
+                sliding_sums(level, &x, &places, &w, &mut sums);
+                sliding_greatest(level, &x, &places, &mut best);
+                for i in 0..n {
+                    let sum = places.iter().zip(&w).fold(0.0, |s, (p, w)| fma32(x[p + i], *w, s));
+                    let later = |b: f32, x: f32| if x > b || (x.is_nan() && !b.is_nan()) { x } else { b };
+                    let most = places.iter().fold(f32::NEG_INFINITY, |b, p| later(b, x[p + i]));
+                    assert_eq!(canonical(sums[i]).to_bits(), canonical(sum).to_bits(), "{}", level.name());
+                    assert_eq!(canonical(best[i]).to_bits(), canonical(most).to_bits(), "{}", level.name());
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::Tile;
 use crate::fast::panels::LANES;
+use crate::fast::sheet::STEP;
 
 /// One tile in registers: `$vectors` vectors of `$width` lanes for each of PANELS panels and ROWS rows.
 macro_rules! kernel {
@@ -111,9 +112,48 @@ pub(super) unsafe fn tile_avx512(t: &Tile<'_>, out: &mut [f32], stride: usize) {
 }
 
 /// # Safety
-/// The CPU has AVX2 and FMA.
-#[allow(clippy::disallowed_methods)] // The feature is on, so this is the instruction and never a library's function.
+/// The CPU has AVX2 and FMA; `out` is whole steps; `places[t] + out.len() <= x.len()` for every t.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn multiply_add(x: &[f32], w: f32, sums: &mut [f32]) {
-    sums.iter_mut().zip(x).for_each(|(s, x)| *s = x.mul_add(w, *s));
+pub(super) unsafe fn sliding_sums(x: &[f32], places: &[usize], weights: &[f32], out: &mut [f32]) {
+    for (i, out) in out.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+        let mut sums = [_mm256_setzero_ps(); STEP / 8];
+        for (place, w) in places.iter().zip(weights) {
+            let w = _mm256_set1_ps(*w);
+            // SAFETY: the step's last element is before `place + out.len()`.
+            let from = unsafe { x.as_ptr().add(place + i * STEP) };
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: as above.
+                *sum = _mm256_fmadd_ps(unsafe { _mm256_loadu_ps(from.add(8 * v)) }, w, *sum);
+            }
+        }
+        for (v, sum) in sums.iter().enumerate() {
+            // SAFETY: within the step.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(8 * v), *sum) };
+        }
+    }
+}
+
+/// # Safety
+/// As [`sliding_sums`].
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn sliding_greatest(x: &[f32], places: &[usize], out: &mut [f32]) {
+    for (i, out) in out.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+        let mut best = [_mm256_set1_ps(f32::NEG_INFINITY); STEP / 8];
+        for place in places {
+            // SAFETY: the step's last element is before `place + out.len()`.
+            let from = unsafe { x.as_ptr().add(place + i * STEP) };
+            for (v, best) in best.iter_mut().enumerate() {
+                // SAFETY: as above.
+                let x = unsafe { _mm256_loadu_ps(from.add(8 * v)) };
+                let first_nan =
+                    _mm256_and_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(x, x), _mm256_cmp_ps::<_CMP_ORD_Q>(*best, *best));
+                let greater = _mm256_or_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x, *best), first_nan);
+                *best = _mm256_blendv_ps(*best, x, greater);
+            }
+        }
+        for (v, best) in best.iter().enumerate() {
+            // SAFETY: within the step.
+            unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(8 * v), *best) };
+        }
+    }
 }
