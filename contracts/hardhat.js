@@ -19,15 +19,16 @@ const SOURCE = path.join(__dirname, "src");
 /** The twin's dispatcher and modules: [{ address, code }], as src/twin/TwinCode.sol carries them. */
 function twin() {
   const source = fs.readFileSync(path.join(SOURCE, "twin", "TwinCode.sol"), "utf8");
-  const codes = {};
-  for (const [, name, parts] of source.matchAll(/bytes constant (\w+) =((?:\s*hex"[0-9a-f]*")+);/g)) {
-    codes[name] = "0x" + parts.replace(/hex|"|\s/g, "");
+  const all = [...source.matchAll(/mstore\(\d+, 0x([0-9a-f]{64})\)/g)].map(([, word]) => word).join("");
+  const places = [...source.matchAll(/\(addresses\[\d+\], lengths\[\d+\]\) = \(address\(0x([0-9a-fA-F]+)\), (\d+)\);/g)];
+  const length = places.reduce((sum, [, , bytes]) => sum + 2 * Number(bytes), 0);
+  if (places.length === 0 || length > all.length) {
+    throw new Error("src/twin/TwinCode.sol is not what this file expects: reinstall @lockstep/contracts");
   }
-  const places = [...source.matchAll(/\(addresses\[\d+\], codes\[\d+\]\) = \((?:address\()?(0x[0-9a-fA-F]+)\)?, (\w+)\);/g)];
-  if (places.length === 0) throw new Error("src/twin/TwinCode.sol is not what this file expects: reinstall @lockstep/contracts");
-  return places.map(([, address, name]) => {
-    if (!codes[name]) throw new Error(`src/twin/TwinCode.sol has no ${name}: reinstall @lockstep/contracts`);
-    return { address: "0x" + address.slice(2).toLowerCase().padStart(40, "0"), code: codes[name] };
+  let at = 0;
+  return places.map(([, address, bytes]) => {
+    const code = "0x" + all.slice(at, (at += 2 * Number(bytes)));
+    return { address: "0x" + address.toLowerCase().padStart(40, "0"), code };
   });
 }
 

@@ -101,12 +101,26 @@ if (option === "--input") {
 const { libraries, outputSelection, ...settings } = input(false).settings;
 write("contracts/twin.json", `${JSON.stringify({ modules: compile(false), solc: { version, settings } }, null, 2)}\n`);
 
+// Parts of 4 KiB, each a contract that returns it: via-ir takes one literal of all the code in a quarter of an hour, because the
+// optimizer's time grows with the square of a function's stores.
+const PART = 4096;
 const modules = compile(true);
-const list = modules.map(({ name, address }, i) => `        (addresses[${i}], codes[${i}]) = (address(0x${address.slice(-3)}), ${name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()}_CODE);`);
-const constants = modules.map(({ name, code }) => {
-  const hex = code.slice(2).match(/.{1,100}/g).map((part) => `hex"${part}"`);
-  return `bytes constant ${name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()}_CODE = ${hex.join("\n    ")};\n`;
-});
+const blob = modules.map(({ code }) => code.slice(2)).join("");
+const words = blob.padEnd(64 * Math.ceil(blob.length / 64), "0").match(/.{64}/g);
+const perPart = PART / 32;
+const parts = [];
+for (let at = 0; at < words.length; at += perPart) parts.push(words.slice(at, at + perPart));
+const places = modules.map(({ address, code }, i) => `        (addresses[${i}], lengths[${i}]) = (address(0x${address.slice(-3)}), ${(code.length - 2) / 2});`);
+const contracts = parts.map((part, i) => `/// @dev Part ${i}: it returns its words.
+contract TwinPart${i} {
+    fallback() external {
+        assembly {
+${part.map((word, k) => `            mstore(${32 * k}, 0x${word})`).join("\n")}
+            return(0, ${32 * part.length})
+        }
+    }
+}
+`);
 write(
   `${folder}/TwinCode.sol`,
   `// SPDX-License-Identifier: MIT OR Apache-2.0
@@ -116,16 +130,23 @@ pragma solidity ^0.8.20;
 // shanghai on. It is fixed here so that a project needs neither the sources nor their compiler settings.
 
 /// @title The twin as code, for tests
+/// @notice The modules one after the other, dispatcher first, are what TwinPart0, TwinPart1, … return together, and zeros.
 library TwinCode {
-    /// @notice The dispatcher (first) and its modules. The dispatcher answers at any address; the modules must lie at theirs;
-    /// models are looked up in the registry at 0x…0A12.
-    function modules() internal pure returns (address[] memory addresses, bytes[] memory codes) {
+    /// @notice How many parts there are.
+    uint256 internal constant PARTS = ${parts.length};
+
+    /// @notice Bytes of all modules together.
+    uint256 internal constant LENGTH = ${blob.length / 2};
+
+    /// @notice Where the modules must lie, and how many bytes each has. The dispatcher (first) answers at any address; models
+    /// are looked up in the registry at 0x…0A12.
+    function places() internal pure returns (address[] memory addresses, uint256[] memory lengths) {
         addresses = new address[](${modules.length});
-        codes = new bytes[](${modules.length});
-${list.join("\n")}
+        lengths = new uint256[](${modules.length});
+${places.join("\n")}
     }
 }
 
-${constants.join("\n")}`
+${contracts.join("\n")}`
 );
 JS

@@ -5,7 +5,7 @@ import {ModelInfo} from "../IInference.sol";
 import {ModelRegistry} from "../ModelRegistry.sol";
 import {Kit} from "./Kit.sol";
 import {Answer, Backend} from "./KitStore.sol";
-import {KIT_ACCOUNT, KIT_TWIN, KIT_VM} from "./KitVm.sol";
+import {KIT_ACCOUNT, KIT_VM} from "./KitVm.sol";
 import {KitTwin} from "./KitTwin.sol";
 import {ModelFiles} from "./ModelFiles.sol";
 import {SHIM_CODE} from "./ShimCode.sol";
@@ -50,7 +50,7 @@ library KitInstaller {
         if (backend == Backend.Replay) return replay(kit, file, mockGas);
         kit.setReplayFile(file, record);
         if (backend == Backend.Rpc) _connect(kit);
-        else if (backend == Backend.Reference) _installTwin();
+        else if (backend == Backend.Reference) KitTwin.install();
     }
 
     /// @notice Switches to the answers recorded in a file.
@@ -149,19 +149,6 @@ library KitInstaller {
                 ));
         }
         kit.setRpcUrl(url);
-    }
-
-    /// @dev The dispatcher answers at any address, its modules lie at theirs.
-    function _installTwin() private {
-        if (KIT_TWIN.code.length != 0) return;
-        KIT_VM.etch(KIT_TWIN, KIT_VM.getDeployedCode("KitTwin.sol:KitTwin"));
-        (address[] memory addresses, bytes[] memory codes) = KitTwin(KIT_TWIN).modules();
-        KIT_VM.etch(KIT_TWIN, codes[0]);
-        KIT_VM.makePersistent(KIT_TWIN);
-        for (uint256 i = 1; i < codes.length; ++i) {
-            KIT_VM.etch(addresses[i], codes[i]);
-            KIT_VM.makePersistent(addresses[i]);
-        }
     }
 
     /// @dev The chunks of a section, as storeChunk would have made them.
