@@ -14,6 +14,12 @@ const models = { volatility_mlp: "VolatilityMlp", iris_forest: "IrisForest", win
 function modelFile(name, library) {
   const source = fs.readFileSync(path.join(root, `contracts/test/models/${library}Fixture.sol`), "utf8");
   const section = (field) => {
+    const long = source.match(new RegExp(`function _${field}\\(\\)[^}]*new bytes\\((\\d+)\\)`));
+    if (long) {
+      const parts = [...source.matchAll(new RegExp(`function _${field}\\d+\\(uint256 p\\)[^}]*}`, "g"))];
+      const words = parts.flatMap(([part]) => [...part.matchAll(/0x([0-9a-f]{64})/g)].map(([, word]) => word));
+      return Buffer.from(words.join(""), "hex").subarray(0, Number(long[1]));
+    }
     const [, parts] = source.match(new RegExp(`m\\.${field} =((?:\\s*hex"[0-9a-f]*")+);`));
     return Buffer.from(parts.replace(/hex|"|\s/g, ""), "hex");
   };

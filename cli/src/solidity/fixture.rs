@@ -18,6 +18,12 @@ use crate::report::{model, number};
 /// Largest model, in bytes of graph and weights, that is written into a source. The compiler takes a larger one only slowly.
 pub(crate) const MOST_BYTES: usize = 256 * 1024;
 
+/// Longest section that is one literal.
+const LITERAL: usize = 4096;
+
+/// Bytes that one function stores.
+const PART: usize = 2048;
+
 /// Hex digits in a line.
 const DIGITS: usize = 96;
 
@@ -61,11 +67,58 @@ pub(super) fn text(source: &Source, name: &str, shape: &Shape, chain: &Chain) ->
         ranges(&mut w, m, shape);
     }
     bytes(&mut w, "description", &description(m, chain)?);
-    bytes(&mut w, "graph", sections.graph);
-    bytes(&mut w, "weights", sections.weights);
+    let long = [("graph", sections.graph), ("weights", sections.weights)];
+    for (field, value) in long {
+        if value.len() > LITERAL {
+            w.line(&format!("m.{field} = _{field}();"));
+        } else {
+            bytes(&mut w, field, value);
+        }
+    }
     w.close();
+    for (field, value) in long {
+        if value.len() > LITERAL {
+            words(&mut w, field, value);
+        }
+    }
     w.close();
     Ok(Some(w.text))
+}
+
+/// Bytes as stores of words, in functions of [`PART`]: via-ir's optimizer takes time with the square of the stores of a
+/// function, and a literal is one store for each word.
+fn words(w: &mut Writer, field: &str, value: &[u8]) {
+    w.gap();
+    w.open(&format!("function _{field}() private pure returns (bytes memory data) {{"));
+    w.line(&format!("data = new bytes({});", value.len()));
+    w.line("uint256 p;");
+    w.open("assembly (\"memory-safe\") {");
+    w.line("p := add(data, 32)");
+    w.close();
+    for k in 0..value.len().div_ceil(PART) {
+        w.line(&format!("_{field}{k}(p + {});", k * PART));
+    }
+    w.close();
+    for (k, part) in value.chunks(PART).enumerate() {
+        w.gap();
+        w.open(&format!("function _{field}{k}(uint256 p) private pure {{"));
+        w.open("assembly (\"memory-safe\") {");
+        for (i, word) in part.chunks(32).enumerate() {
+            // The last word is filled with zeros, as the memory of `bytes` is.
+            let at = if i == 0 { "p".to_owned() } else { format!("add(p, {})", 32 * i) };
+            w.line(&format!("mstore({at}, 0x{:0<64})", hex(word)));
+        }
+        w.close();
+        w.close();
+    }
+}
+
+fn hex(value: &[u8]) -> String {
+    value.iter().fold(String::with_capacity(2 * value.len()), |mut digits, b| {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{b:02x}");
+        digits
+    })
 }
 
 impl<'a> Sections<'a> {
@@ -125,11 +178,7 @@ fn string(text: &str) -> String {
 
 /// An assignment of bytes, as forge fmt leaves it.
 fn bytes(w: &mut Writer, field: &str, value: &[u8]) {
-    let mut digits = String::with_capacity(2 * value.len());
-    for b in value {
-        // Writing to a string cannot fail.
-        let _ = write!(digits, "{b:02x}");
-    }
+    let digits = hex(value);
     if digits.is_empty() {
         return;
     }
