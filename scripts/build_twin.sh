@@ -36,6 +36,8 @@ const addresses = {
   TwinMovement: "0x0000000000000000000000000000000000000A25",
   TwinPools: "0x0000000000000000000000000000000000000A26",
   TwinNames: "0x0000000000000000000000000000000000000A27",
+  TwinSelection: "0x0000000000000000000000000000000000000A28",
+  TwinIntegers: "0x0000000000000000000000000000000000000A29",
 };
 const solc = (option, stdin) => execFileSync("scripts/solc", [option], { input: stdin, encoding: "utf8", maxBuffer: 1 << 28 });
 const version = solc("--version").match(/Version: (\S+)/)[1];

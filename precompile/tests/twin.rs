@@ -16,7 +16,7 @@ use std::sync::Arc;
 use alloy_evm::{Evm, EvmEnv, EvmFactory};
 use alloy_primitives::{Address, B256, Bytes, I256, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolError};
-use lockstep_engine::format::{Writer, encode_graph};
+use lockstep_engine::format::encode_graph;
 use lockstep_engine::graph::Graph;
 use lockstep_engine::ops::Op;
 use lockstep_engine::ops::binary::BinaryKind;
@@ -128,12 +128,9 @@ impl Chain {
 fn beyond_the_twin(graph: &Graph) -> bool {
     graph.nodes.iter().any(|n| match &n.op {
         Op::Unary(u) => u.kind as u8 >= 38,
-        Op::Binary(b) => matches!(b.kind, BinaryKind::Pow | BinaryKind::FMod),
-        op => {
-            let mut w = Writer::default();
-            op.encode(&mut w);
-            w.bytes[0] > 20 || w.bytes[1] > 0
-        }
+        // Powers of integers it has; types are not looked at here.
+        Op::Binary(b) => b.kind == BinaryKind::Pow,
+        op => matches!(op, Op::PairwiseCoupling(_)),
     })
 }
 

@@ -212,6 +212,25 @@ library SoftFloat32 {
         }
     }
 
+    /// @notice a - b * n for the n that truncates a / b: exact, with the sign of a.
+    function remainder(uint256 a, uint256 b) internal pure returns (uint256) {
+        unchecked {
+            (uint256 x, uint256 y) = (a & 0x7fffffff, b & 0x7fffffff);
+            if (x >= INF || y > INF || y == 0) return NAN;
+            if (x < y) return a;
+            (uint256 m, int256 e) = decode(x);
+            (uint256 n, int256 f) = decode(y);
+            // x is at least y, so that e is at least f.
+            uint256 left = uint256(e - f);
+            for (m %= n; left > 0;) {
+                uint256 step = left < 200 ? left : 200;
+                m = (m << step) % n;
+                left -= step;
+            }
+            return pack(a >> 31, m, f);
+        }
+    }
+
     /// @notice The square root.
     function sqrt(uint256 a) internal pure returns (uint256) {
         unchecked {

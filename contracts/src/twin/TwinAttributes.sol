@@ -122,6 +122,62 @@ library TwinAttributes {
             node.lists = _lists(r, 2);
             return (1, 2);
         }
+        if (op >= TwinNames.INTEGER_MATMUL && op <= TwinNames.QUANTIZED_CONV) return _integers(r, node);
+        return _selection(r, node);
+    }
+
+    /// @dev Products of integers. `attributes`: groups (of the convolutions), length of a block; lists as of Conv.
+    function _integers(TwinReader.Reader memory r, Node memory node) private pure returns (uint256, uint256) {
+        uint256 op = node.opcode;
+        bool quantized = op >= TwinNames.QUANTIZED_MATMUL;
+        node.attributes = new uint256[](2);
+        if (quantized) {
+            node.kind = r.u8();
+            if (node.kind > 1) TwinReader.fail("an unknown WeightClass");
+            node.attributes[1] = r.u32();
+        }
+        if (op == TwinNames.INTEGER_CONV || op == TwinNames.QUANTIZED_CONV) {
+            node.attributes[0] = r.u32();
+            node.lists = _lists(r, 4);
+        }
+        return quantized ? (3, 5) : (2, 4);
+    }
+
+    /// @dev Operators with opcodes from 21 on that move, pick, order and check elements.
+    function _selection(TwinReader.Reader memory r, Node memory node) private pure returns (uint256, uint256) {
+        uint256 op = node.opcode;
+        if (op == TwinNames.REQUIRE) {
+            node.kind = r.u8();
+            if (node.kind > 3) TwinReader.fail("an unknown Requirement");
+            return (2, 2);
+        }
+        // The axis, or the number of shared axes.
+        uint256[] memory a = new uint256[](3);
+        node.attributes = a;
+        if (op == TwinNames.GATHER_ELEMENTS || op == TwinNames.GATHER_ND) {
+            a[0] = r.u8();
+            return (2, 2);
+        }
+        if (op == TwinNames.SCATTER_ELEMENTS || op == TwinNames.SCATTER_ND) {
+            if (op == TwinNames.SCATTER_ELEMENTS) a[0] = r.u8();
+            node.kind = r.u8();
+            if (node.kind > 4) TwinReader.fail("an unknown ScatterKind");
+            return (3, 3);
+        }
+        if (op == TwinNames.TOP_K) {
+            (a[0], a[1], node.kind) = (r.u8(), r.dimension(), r.flag());
+            return (1, 1);
+        }
+        if (op == TwinNames.CUMULATE) {
+            node.kind = r.u8();
+            if (node.kind > 1) TwinReader.fail("an unknown CumulateKind");
+            (a[0], a[1], a[2]) = (r.u8(), r.flag(), r.flag());
+            return (1, 1);
+        }
+        if (op == TwinNames.BIT_CAST) {
+            node.kind = r.dtype();
+            return (1, 1);
+        }
         cannotRun(op, 0);
     }
 

@@ -99,9 +99,9 @@ library TwinElementwise {
         return kind > 0 && kind < 18;
     }
 
-    /// @notice Whether it is computed here: all but powers, and remainders of f32.
+    /// @notice Whether it is computed here: all but powers of f32.
     function hasBinary(uint256 kind, uint256 dtype) internal pure returns (bool) {
-        return kind != 9 && (kind != 5 || dtype != TwinValues.F32);
+        return kind != 9 || dtype != TwinValues.F32;
     }
 
     /// @notice Whether it takes this type.
@@ -131,6 +131,7 @@ library TwinElementwise {
         if (kind == 2) return a.sub(b);
         if (kind == 3) return a.mul(b);
         if (kind == 4) return a.div(b);
+        if (kind == 5) return a.remainder(b);
         return kind == 7 ? a.min(b) : a.max(b);
     }
 
@@ -148,6 +149,7 @@ library TwinElementwise {
             }
             if (kind == 7) return x < y ? a : b;
             if (kind == 8) return x > y ? a : b;
+            if (kind == 9) return TwinValues.wrap(dtype, _power(a, b));
             if (kind == 10 || kind == 13) return a & b;
             if (kind == 11 || kind == 14) return a | b;
             if (kind == 12 || kind == 15) return a ^ b;
@@ -155,6 +157,17 @@ library TwinElementwise {
             bool inside = b < 8 * TwinValues.size(dtype);
             if (kind == 16) return inside ? TwinValues.wrap(dtype, a << b) : 0;
             return inside ? uint256(x >> b) : x < 0 ? type(uint256).max : 0;
+        }
+    }
+
+    /// @dev a^n modulo 2^256, which holds every type's.
+    function _power(uint256 a, uint256 n) private pure returns (uint256 y) {
+        unchecked {
+            y = 1;
+            for (; n > 0; n >>= 1) {
+                if (n & 1 == 1) y *= a;
+                a *= a;
+            }
         }
     }
 

@@ -24,6 +24,19 @@ library TwinNames {
     uint256 internal constant EXPAND = 18;
     uint256 internal constant PAD = 19;
     uint256 internal constant TREE_ENSEMBLE = 20;
+    uint256 internal constant REQUIRE = 21;
+    uint256 internal constant GATHER_ELEMENTS = 22;
+    uint256 internal constant GATHER_ND = 23;
+    uint256 internal constant SCATTER_ELEMENTS = 24;
+    uint256 internal constant SCATTER_ND = 25;
+    uint256 internal constant TOP_K = 26;
+    uint256 internal constant CUMULATE = 27;
+    uint256 internal constant INTEGER_MATMUL = 28;
+    uint256 internal constant INTEGER_CONV = 29;
+    uint256 internal constant QUANTIZED_MATMUL = 30;
+    uint256 internal constant QUANTIZED_CONV = 31;
+    uint256 internal constant BIT_CAST = 37;
+    uint256 internal constant PAIRWISE_COUPLING = 55;
 
     /// @notice The name of an operator; empty where there is none. `kind`: of a family with kinds; ArgReduce and Softmax
     /// have their flag (greatest, log) as kind.
@@ -54,6 +67,14 @@ library TwinNames {
         if (opcode == POOL) return _pick(",MaxPool,AveragePool,", kind);
         if (opcode == ARG_REDUCE) return _pick("ArgMin,ArgMax,", kind);
         if (opcode == SOFTMAX) return _pick("Softmax,LogSoftmax,", kind);
+        if (opcode == BIT_CAST) return "BitCast";
+        if (opcode == PAIRWISE_COUPLING) return "PairwiseCoupling";
+        if (opcode >= REQUIRE) {
+            return _pick(
+                "Require,GatherElements,GatherND,ScatterElements,ScatterND,TopK,Cumulate,IntegerMatMul,IntegerConv,QuantizedMatMul,QuantizedConv,",
+                opcode - REQUIRE
+            );
+        }
         return _pick(
             ",,,,Select,Cast,MatMul,Gemm,Conv,Pool,,,,Reshape,Transpose,Concat,Slice,Gather,Expand,Pad,TreeEnsemble,",
             opcode

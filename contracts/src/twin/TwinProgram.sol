@@ -46,6 +46,16 @@ struct Program {
     int256[] labels;
 }
 
+/// @notice Operands of a node as they go to a module: of an absent one type 0, no shape and no elements.
+/// @param data The elements' words as bytes: a call copies these at once, and words one by one.
+/// @param constants Which operands are constants of the model.
+struct Parts {
+    uint256[] dtypes;
+    uint256[][] shapes;
+    bytes[] data;
+    bool[] constants;
+}
+
 /// @dev `Program.label` where the graph names no label output.
 uint256 constant NO_OUTPUT = type(uint16).max;
 

@@ -48,14 +48,17 @@ library TwinReader {
         }
     }
 
+    /// @notice An unsigned integer of 1 byte.
     function u8(Reader memory r) internal pure returns (uint256) {
         return uintOf(r, 1);
     }
 
+    /// @notice An unsigned integer of 2 bytes.
     function u16(Reader memory r) internal pure returns (uint256) {
         return uintOf(r, 2);
     }
 
+    /// @notice An unsigned integer of 4 bytes.
     function u32(Reader memory r) internal pure returns (uint256) {
         return uintOf(r, 4);
     }
@@ -158,22 +161,24 @@ library TwinReader {
         }
     }
 
-    /// @notice A list of dimensions, their symbols replaced by their values in this call; NO_VALUE where one has none.
+    /// @notice A list of dimensions, as `dimension` reads each.
     function dimensions(Reader memory r) internal pure returns (uint256[] memory v) {
         v = new uint256[](uintOf(r, 1));
         for (uint256 i; i < v.length; ++i) {
-            uint256 kind = uintOf(r, 1);
-            if (kind == 0) {
-                v[i] = uintOf(r, 8);
-                continue;
-            }
-            if (kind != 1) fail("a dimension is a number (0) or a polynomial (1)");
-            Sum memory sum;
-            _polynomial(r, sum, 0);
-            if (!sum.symbolic || sum.atoms > 64) fail("a dimension is written in its simplest form");
-            // forge-lint: disable-next-line(unsafe-typecast)
-            v[i] = sum.ok && sum.value >= 0 ? uint256(sum.value) : NO_VALUE;
+            v[i] = dimension(r);
         }
+    }
+
+    /// @notice A dimension, its symbols replaced by their values in this call; NO_VALUE where it has none.
+    function dimension(Reader memory r) internal pure returns (uint256) {
+        uint256 kind = uintOf(r, 1);
+        if (kind == 0) return uintOf(r, 8);
+        if (kind != 1) fail("a dimension is a number (0) or a polynomial (1)");
+        Sum memory sum;
+        _polynomial(r, sum, 0);
+        if (!sum.symbolic || sum.atoms > 64) fail("a dimension is written in its simplest form");
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return sum.ok && sum.value >= 0 ? uint256(sum.value) : NO_VALUE;
     }
 
     /// @dev Terms ascend, and so do the atoms of each, symbols before floor divisions; a constant alone is written as a

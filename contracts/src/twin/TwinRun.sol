@@ -3,12 +3,14 @@ pragma solidity ^0.8.20;
 
 import {IInference} from "../IInference.sol";
 import {TwinElementwise} from "./TwinElementwise.sol";
+import {TwinIntegers} from "./TwinIntegers.sol";
 import {TwinMovement} from "./TwinMovement.sol";
 import {TwinNames} from "./TwinNames.sol";
 import {TwinPools} from "./TwinPools.sol";
 import {TwinProducts} from "./TwinProducts.sol";
-import {Node, Program} from "./TwinProgram.sol";
+import {ABSENT, Node, Parts, Program} from "./TwinProgram.sol";
 import {TwinReductions} from "./TwinReductions.sol";
+import {TwinSelection} from "./TwinSelection.sol";
 import {TwinTrees} from "./TwinTrees.sol";
 import {InvalidWeights, TwinValues, Value} from "./TwinValues.sol";
 
@@ -20,8 +22,8 @@ library TwinRun {
         uint256 first = p.inputCount + p.constantCount;
         for (uint256 i; i < p.nodes.length; ++i) {
             Value memory y = p.values[first + i];
-            // Without elements nothing runs and nothing fails (spec OP-10).
-            if (TwinValues.count(y.shape) == 0) continue;
+            // Without elements nothing runs and nothing fails, but for Require (spec OP-10).
+            if (TwinValues.count(y.shape) == 0 && p.nodes[i].opcode != TwinNames.REQUIRE) continue;
             uint256 mark;
             assembly ("memory-safe") {
                 mark := mload(0x40)
@@ -72,6 +74,7 @@ library TwinRun {
     function _compute(Program memory p, uint256 index, Value memory y) private pure returns (uint256[] memory) {
         Node memory node = p.nodes[index];
         uint256 op = node.opcode;
+        if (op >= TwinNames.REQUIRE) return _inModule(p, node, index, y.shape);
         Value memory x = p.values[node.operands[0]];
         if (op == TwinNames.CONCAT) {
             Value[] memory xs = new Value[](node.operands.length);
@@ -111,6 +114,57 @@ library TwinRun {
             return TwinMovement.move(node, x, y.shape);
         }
         return _ofTwo(p, node, index, x, y.shape);
+    }
+
+    /// @dev Operators with opcodes from 21 on.
+    function _inModule(Program memory p, Node memory node, uint256 index, uint256[] memory shape)
+        private
+        pure
+        returns (uint256[] memory)
+    {
+        Parts memory parts = _lend(p, node);
+        bytes memory y;
+        string memory fault;
+        if (node.opcode >= TwinNames.INTEGER_MATMUL && node.opcode <= TwinNames.QUANTIZED_CONV) {
+            y = TwinIntegers.run(node, parts, shape);
+        } else {
+            (y, fault) = TwinSelection.run(node, parts, shape);
+        }
+        for (uint256 i; i < node.operands.length; ++i) {
+            if (!_lent(parts, i)) TwinValues.asWords(parts.data[i]);
+        }
+        if (bytes(fault).length > 0) _failed(node, index, fault);
+        return TwinValues.asWords(y);
+    }
+
+    /// @dev The operands for a module, their words as bytes until they are given back.
+    function _lend(Program memory p, Node memory node) private pure returns (Parts memory parts) {
+        uint256 n = node.operands.length;
+        (parts.dtypes, parts.shapes) = (new uint256[](n), new uint256[][](n));
+        (parts.data, parts.constants) = (new bytes[](n), new bool[](n));
+        for (uint256 i; i < n; ++i) {
+            if (node.operands[i] == ABSENT) continue;
+            Value memory v = p.values[node.operands[i]];
+            (parts.dtypes[i], parts.shapes[i], parts.constants[i]) = (v.dtype, v.shape, v.constant_);
+            uint256[] memory words = v.data;
+            bytes memory same;
+            assembly ("memory-safe") {
+                same := words
+            }
+            parts.data[i] = same;
+            if (!_lent(parts, i)) TwinValues.asBytes(words);
+        }
+    }
+
+    /// @dev Whether an operand before the i-th has the same elements in memory.
+    function _lent(Parts memory parts, uint256 i) private pure returns (bool found) {
+        bytes memory own = parts.data[i];
+        for (uint256 k; k < i; ++k) {
+            bytes memory other = parts.data[k];
+            assembly ("memory-safe") {
+                found := or(found, eq(own, other))
+            }
+        }
     }
 
     /// @dev Unary and Cast.
@@ -153,9 +207,14 @@ library TwinRun {
         uint256 op = node.opcode;
         if (op == TwinNames.BINARY || op == TwinNames.COMPARE) {
             (uint256[] memory u, uint256[] memory v) = (TwinValues.expand(a, shape), TwinValues.expand(b, shape));
-            if (op == TwinNames.BINARY && a.dtype != TwinValues.F32 && node.kind >= 4 && node.kind <= 6) {
+            if (op == TwinNames.BINARY && a.dtype != TwinValues.F32) {
                 for (uint256 i; i < v.length; ++i) {
-                    if (v[i] == 0) _failed(node, index, "integer division by zero");
+                    if (node.kind >= 4 && node.kind <= 6 && v[i] == 0) {
+                        _failed(node, index, "integer division by zero");
+                    }
+                    if (node.kind == 9 && v[i] >> 255 == 1) {
+                        _failed(node, index, "negative exponent of an integer power");
+                    }
                 }
             }
             return _pairwise(node, a.dtype, u, v);

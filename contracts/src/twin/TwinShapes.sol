@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.20;
 
-import {IInference} from "../IInference.sol";
 import {TwinAttributes} from "./TwinAttributes.sol";
+import {TwinChecks} from "./TwinChecks.sol";
 import {TwinElementwise} from "./TwinElementwise.sol";
 import {TwinNames} from "./TwinNames.sol";
-import {ABSENT, NO_VALUE, Node, Program} from "./TwinProgram.sol";
+import {TwinIntegerShapes} from "./TwinIntegerShapes.sol";
+import {NO_VALUE, Node, Program} from "./TwinProgram.sol";
 import {TwinReductions} from "./TwinReductions.sol";
+import {TwinSelectionShapes} from "./TwinSelectionShapes.sol";
 import {TwinValues, Value} from "./TwinValues.sol";
+import {TwinWindowShapes} from "./TwinWindowShapes.sol";
 import {TwinWork, Work} from "./TwinWork.sol";
 
 /// @title Module: types, shapes and work of every node at the shapes of one call, before anything runs (spec MOD-8, MOD-9)
@@ -34,9 +37,9 @@ library TwinShapes {
             TwinWork.elements(w, y.shape, 1);
             return y;
         }
-        Value memory x = _operand(p, node, index, 0);
+        Value memory x = TwinChecks.operand(p, node, index, 0);
         if (op == TwinNames.UNARY) {
-            _check(TwinElementwise.acceptsUnary(node.kind, x.dtype), node, index);
+            TwinChecks.check(TwinElementwise.acceptsUnary(node.kind, x.dtype), node, index);
             bool toBool = node.kind == 13 || node.kind == 14;
             (y.dtype, y.shape) = (toBool ? TwinValues.BOOL : x.dtype, x.shape);
             TwinWork.unary(w, node.kind, y.shape);
@@ -47,18 +50,22 @@ library TwinShapes {
             _reduced(node, index, x, y);
             TwinWork.reduce(w, op == TwinNames.REDUCE ? node.kind : 0, x.shape, y.shape);
         } else if (op == TwinNames.SOFTMAX) {
-            _check(x.dtype == TwinValues.F32 && node.axes[0] < x.shape.length, node, index);
+            TwinChecks.check(x.dtype == TwinValues.F32 && node.axes[0] < x.shape.length, node, index);
             (y.dtype, y.shape) = (x.dtype, x.shape);
             TwinWork.softmax(w, node.kind == 1, y.shape, node.axes[0]);
         } else if (op == TwinNames.TREE_ENSEMBLE) {
             _trees(p, node, index, x, y);
             TwinWork.trees(w, node.attributes, x.shape[0], _length(p, node, 5), _length(p, node, 7));
         } else if (op == TwinNames.CONV || op == TwinNames.POOL) {
-            _windows(p, node, index, x, y);
+            TwinWindowShapes.infer(p, node, index, x, y);
             if (op == TwinNames.CONV) TwinWork.conv(w, node, x.shape, p.values[node.operands[1]].shape, y.shape);
             else TwinWork.pool(w, node, y.shape);
+        } else if (op >= TwinNames.INTEGER_MATMUL && op <= TwinNames.QUANTIZED_CONV) {
+            TwinIntegerShapes.infer(p, node, index, x, y, w);
+        } else if (op >= TwinNames.REQUIRE) {
+            TwinSelectionShapes.infer(p, node, index, x, y, w);
         } else if (op == TwinNames.MATMUL) {
-            _matMul(x, _operand(p, node, index, 1), node, index, y, w);
+            _matMul(x, TwinChecks.operand(p, node, index, 1), node, index, y, w);
         } else if (op == TwinNames.GEMM) {
             _gemm(p, node, index, x, y);
             uint256 depth = x.shape[1 - node.attributes[2]];
@@ -74,22 +81,22 @@ library TwinShapes {
             TwinWork.elements(w, y.shape, op == TwinNames.TRANSPOSE ? 4 : 1);
             if (op == TwinNames.GATHER) TwinWork.elements(w, p.values[node.operands[1]].shape, 1);
         }
-        _check(y.shape.length < 9, node, index);
+        TwinChecks.check(y.shape.length < 9, node, index);
     }
 
     function _concat(Program memory p, Node memory node, uint256 index) private pure returns (Value memory y) {
-        Value memory x = _operand(p, node, index, 0);
-        _check(node.kind < x.shape.length, node, index);
+        Value memory x = TwinChecks.operand(p, node, index, 0);
+        TwinChecks.check(node.kind < x.shape.length, node, index);
         (y.dtype, y.shape) = (x.dtype, _copy(x.shape));
         for (uint256 k = 1; k < node.operands.length; ++k) {
-            x = _operand(p, node, index, k);
-            _check(x.dtype == y.dtype && x.shape.length == y.shape.length, node, index);
+            x = TwinChecks.operand(p, node, index, k);
+            TwinChecks.check(x.dtype == y.dtype && x.shape.length == y.shape.length, node, index);
             for (uint256 i; i < y.shape.length; ++i) {
                 if (i == node.kind) y.shape[i] += x.shape[i];
-                else _check(x.shape[i] == y.shape[i], node, index);
+                else TwinChecks.check(x.shape[i] == y.shape[i], node, index);
             }
         }
-        _check(y.shape[node.kind] <= type(uint64).max, node, index);
+        TwinChecks.check(y.shape[node.kind] <= type(uint64).max, node, index);
     }
 
     function _reduced(Node memory node, uint256 index, Value memory x, Value memory y) private pure {
@@ -97,29 +104,29 @@ library TwinShapes {
         uint256 rank = x.shape.length;
         bool arg = node.opcode == TwinNames.ARG_REDUCE;
         bool ok = arg ? x.dtype != TwinValues.BOOL : TwinReductions.accepts(node.kind, x.dtype);
-        _check(ok && axes.length != 0 && axes[axes.length - 1] < rank, node, index);
+        TwinChecks.check(ok && axes.length != 0 && axes[axes.length - 1] < rank, node, index);
         for (uint256 i = 1; i < axes.length; ++i) {
-            _check(axes[i - 1] < axes[i], node, index);
+            TwinChecks.check(axes[i - 1] < axes[i], node, index);
         }
-        _check(!arg || x.shape[axes[0]] != 0, node, index);
+        TwinChecks.check(!arg || x.shape[axes[0]] != 0, node, index);
         y.dtype = arg ? TwinValues.I64 : x.dtype;
         y.shape = TwinReductions.reducedShape(axes, node.attributes[0] == 1, x.shape);
     }
 
     function _trees(Program memory p, Node memory node, uint256 index, Value memory x, Value memory y) private pure {
         uint256[] memory a = node.attributes;
-        _check(x.dtype == TwinValues.F32 && x.shape.length == 2 && x.shape[1] == a[4], node, index);
+        TwinChecks.check(x.dtype == TwinValues.F32 && x.shape.length == 2 && x.shape[1] == a[4], node, index);
         for (uint256 i; i < 9; ++i) {
-            Value memory t = _operand(p, node, index, i + 1);
+            Value memory t = TwinChecks.operand(p, node, index, i + 1);
             // Types of the tables in their order: i32, f32, u8, four of i32, two of i64.
             uint256 dtype = i == 1 ? TwinValues.F32 : i == 2 ? TwinValues.U8 : i < 7 ? TwinValues.I32 : TwinValues.I64;
-            _check(t.dtype == dtype && t.shape.length == (i == 3 ? 2 : 1), node, index);
-            _check(i != 3 || t.shape[1] == 2, node, index);
+            TwinChecks.check(t.dtype == dtype && t.shape.length == (i == 3 ? 2 : 1), node, index);
+            TwinChecks.check(i != 3 || t.shape[1] == 2, node, index);
         }
         uint256 n = _length(p, node, 1);
-        _check(_length(p, node, 2) == n && _length(p, node, 3) == n && _length(p, node, 4) == n, node, index);
-        _check(_length(p, node, 8) == _length(p, node, 7) && _length(p, node, 9) == a[0], node, index);
-        _check(_length(p, node, 5) != 0 && _length(p, node, 6) != 0, node, index);
+        TwinChecks.check(_length(p, node, 2) == n && _length(p, node, 3) == n && _length(p, node, 4) == n, node, index);
+        TwinChecks.check(_length(p, node, 8) == _length(p, node, 7) && _length(p, node, 9) == a[0], node, index);
+        TwinChecks.check(_length(p, node, 5) != 0 && _length(p, node, 6) != 0, node, index);
         y.dtype = TwinValues.F32;
         y.shape = _pair(x.shape[0], a[0]);
     }
@@ -128,122 +135,34 @@ library TwinShapes {
         return p.values[node.operands[i]].shape[0];
     }
 
-    function _windows(Program memory p, Node memory node, uint256 index, Value memory x, Value memory y) private pure {
-        uint256 rank = x.shape.length;
-        _check(rank >= 3 && rank <= 5, node, index);
-        y.shape = new uint256[](rank);
-        (y.dtype, y.shape[0], y.shape[1]) = (x.dtype, x.shape[0], x.shape[1]);
-        if (node.opcode == TwinNames.CONV) {
-            Value memory w = _convolved(p, node, index, x);
-            y.shape[1] = w.shape[0];
-            _slide(node, index, x.shape, w.shape, y.shape);
-        } else {
-            bool small = node.kind == 1 && (x.dtype == TwinValues.I8 || x.dtype == TwinValues.U8);
-            _check(small || x.dtype == TwinValues.F32, node, index);
-            _slide(node, index, x.shape, node.lists[0], y.shape);
-        }
-    }
-
-    /// @dev The weight of a convolution, which fits x and the bias.
-    function _convolved(Program memory p, Node memory node, uint256 index, Value memory x)
-        private
-        pure
-        returns (Value memory w)
-    {
-        w = _operand(p, node, index, 1);
-        _check(x.dtype == TwinValues.F32 && w.dtype == TwinValues.F32, node, index);
-        _check(w.shape.length == x.shape.length, node, index);
-        uint256 groups = node.attributes[0];
-        _check(groups != 0 && w.shape[0] % groups == 0 && x.shape[1] == w.shape[1] * groups, node, index);
-        if (node.operands.length < 3) return w;
-        Value memory bias = _operand(p, node, index, 2);
-        _check(bias.dtype == TwinValues.F32 && bias.shape.length == 1 && bias.shape[0] == w.shape[0], node, index);
-    }
-
-    /// @dev The spatial sizes of the result. The kernel's are the last of `kernel`; of Pool they come before the lists.
-    function _slide(Node memory node, uint256 index, uint256[] memory x, uint256[] memory kernel, uint256[] memory y)
-        private
-        pure
-    {
-        uint256 n = x.length - 2;
-        bool pool = node.opcode == TwinNames.POOL;
-        uint256 first = pool ? 1 : 0;
-        _check(pool ? kernel.length == n : true, node, index);
-        for (uint256 i = first; i < first + 4; ++i) {
-            _check(node.lists[i].length == n, node, index);
-        }
-        bool ceil = pool && node.attributes[0] == 1;
-        for (uint256 i; i < n; ++i) {
-            uint256[6] memory axis;
-            (axis[0], axis[1]) = (x[i + 2], kernel[kernel.length - n + i]);
-            for (uint256 k; k < 4; ++k) {
-                axis[k + 2] = node.lists[first + k][i];
-            }
-            bool ok;
-            (y[i + 2], ok) = _outputs(axis, pool, ceil);
-            _check(ok, node, index);
-        }
-    }
-
-    /// @dev Number of windows on an axis: its length, kernel, stride, dilation, border before and after. A pool's border
-    /// must leave an element inside every window; with `ceil` a last window may reach beyond the border.
-    function _outputs(uint256[6] memory axis, bool pool, bool ceil) private pure returns (uint256 n, bool ok) {
-        unchecked {
-            (uint256 stride, uint256 dilation, uint256 begin, uint256 end) = (axis[2], axis[3], axis[4], axis[5]);
-            if (axis[1] == 0 || stride == 0 || dilation == 0) return (0, false);
-            uint256 span = (axis[1] - 1) * dilation + 1;
-            uint256 padded = axis[0] + begin + end;
-            if (padded < span || padded > type(uint64).max) return (0, false);
-            if (pool && (begin >= span || end >= span || (begin > 0 && axis[0] < dilation))) return (0, false);
-            if (!ceil) return ((padded - span + stride) / stride, true);
-            uint256 room = axis[0] + begin;
-            if (end + stride < span) {
-                uint256 beyond = span - end - stride;
-                if (beyond > room) return (0, false);
-                room -= beyond;
-            }
-            return ((room + stride - 1) / stride, true);
-        }
-    }
-
     function _matMul(Value memory a, Value memory b, Node memory node, uint256 index, Value memory y, Work memory w)
         private
         pure
     {
-        (uint256 ra, uint256 rb) = (a.shape.length, b.shape.length);
-        _check(a.dtype == TwinValues.F32 && b.dtype == TwinValues.F32 && ra != 0 && rb != 0, node, index);
-        uint256 k = a.shape[ra - 1];
-        _check(k == b.shape[rb == 1 ? 0 : rb - 2], node, index);
-        uint256[] memory bLead = _head(b.shape, rb < 2 ? 0 : rb - 2);
-        (uint256[] memory lead, bool ok) = TwinValues.broadcast(_head(a.shape, ra < 2 ? 0 : ra - 2), bLead);
+        TwinChecks.check(a.dtype == TwinValues.F32 && b.dtype == TwinValues.F32, node, index);
         y.dtype = TwinValues.F32;
-        y.shape = new uint256[](lead.length + (ra == 1 ? 0 : 1) + (rb == 1 ? 0 : 1));
-        _check(ok && y.shape.length < 9, node, index);
-        for (uint256 i; i < lead.length; ++i) {
-            y.shape[i] = lead[i];
-        }
-        (uint256 m, uint256 n) = (ra == 1 ? 1 : a.shape[ra - 2], rb == 1 ? 1 : b.shape[rb - 1]);
-        if (ra > 1) y.shape[lead.length] = m;
-        if (rb > 1) y.shape[y.shape.length - 1] = n;
-        TwinWork.product(w, TwinWork.sizes(lead), m, n, k);
-        TwinWork.count(w, TwinWork.times(TwinWork.times(TwinWork.sizes(bLead), k), n));
+        uint256[4] memory size = TwinIntegerShapes.matMul(a, b, node, index, y);
+        TwinWork.product(w, size[0], size[1], size[2], size[3]);
+        (uint256 rb, uint256 n) = (b.shape.length, size[2]);
+        uint256[] memory bLead = TwinChecks.head(b.shape, rb < 2 ? 0 : rb - 2);
+        TwinWork.count(w, TwinWork.times(TwinWork.times(TwinWork.sizes(bLead), size[3]), n));
         TwinWork.elements(w, y.shape, 1);
     }
 
     function _gemm(Program memory p, Node memory node, uint256 index, Value memory a, Value memory y) private pure {
-        Value memory b = _operand(p, node, index, 1);
+        Value memory b = TwinChecks.operand(p, node, index, 1);
         (uint256 ta, uint256 tb) = (node.attributes[2], node.attributes[3]);
-        _check(a.dtype == TwinValues.F32 && b.dtype == TwinValues.F32, node, index);
-        _check(a.shape.length == 2 && b.shape.length == 2 && a.shape[1 - ta] == b.shape[tb], node, index);
+        TwinChecks.check(a.dtype == TwinValues.F32 && b.dtype == TwinValues.F32, node, index);
+        TwinChecks.check(a.shape.length == 2 && b.shape.length == 2 && a.shape[1 - ta] == b.shape[tb], node, index);
         y.dtype = TwinValues.F32;
         y.shape = _pair(a.shape[ta], b.shape[1 - tb]);
         if (node.operands.length < 3) return;
-        Value memory c = _operand(p, node, index, 2);
+        Value memory c = TwinChecks.operand(p, node, index, 2);
         uint256 rank = c.shape.length;
-        _check(c.dtype == TwinValues.F32 && rank <= 2, node, index);
+        TwinChecks.check(c.dtype == TwinValues.F32 && rank <= 2, node, index);
         for (uint256 i; i < rank; ++i) {
             uint256 have = c.shape[rank - 1 - i];
-            _check(have == 1 || have == y.shape[1 - i], node, index);
+            TwinChecks.check(have == 1 || have == y.shape[1 - i], node, index);
         }
     }
 
@@ -251,22 +170,22 @@ library TwinShapes {
         private
         pure
     {
-        Value memory b = _operand(p, node, index, 1);
+        Value memory b = TwinChecks.operand(p, node, index, 1);
         bool ok;
         (y.shape, ok) = TwinValues.broadcast(a.shape, b.shape);
-        _check(ok, node, index);
+        TwinChecks.check(ok, node, index);
         y.dtype = a.dtype;
         if (node.opcode == TwinNames.SELECT) {
-            Value memory c = _operand(p, node, index, 2);
-            _check(a.dtype == TwinValues.BOOL && b.dtype == c.dtype, node, index);
+            Value memory c = TwinChecks.operand(p, node, index, 2);
+            TwinChecks.check(a.dtype == TwinValues.BOOL && b.dtype == c.dtype, node, index);
             (y.shape, ok) = TwinValues.broadcast(y.shape, c.shape);
-            _check(ok, node, index);
+            TwinChecks.check(ok, node, index);
             y.dtype = b.dtype;
         } else if (node.opcode == TwinNames.COMPARE) {
-            _check(a.dtype == b.dtype && (a.dtype != TwinValues.BOOL || node.kind == 1), node, index);
+            TwinChecks.check(a.dtype == b.dtype && (a.dtype != TwinValues.BOOL || node.kind == 1), node, index);
             y.dtype = TwinValues.BOOL;
         } else {
-            _check(a.dtype == b.dtype && TwinElementwise.acceptsBinary(node.kind, a.dtype), node, index);
+            TwinChecks.check(a.dtype == b.dtype && TwinElementwise.acceptsBinary(node.kind, a.dtype), node, index);
             if (!TwinElementwise.hasBinary(node.kind, a.dtype)) TwinAttributes.cannotRun(node.opcode, node.kind);
         }
     }
@@ -278,28 +197,28 @@ library TwinShapes {
         y.dtype = x.dtype;
         if (op == TwinNames.RESHAPE) {
             y.shape = node.attributes;
-            _check(_valued(y.shape) && TwinWork.exact(y.shape) == TwinWork.exact(x.shape), node, index);
+            TwinChecks.check(_valued(y.shape) && TwinWork.exact(y.shape) == TwinWork.exact(x.shape), node, index);
         } else if (op == TwinNames.TRANSPOSE) {
-            _check(node.axes.length == rank, node, index);
+            TwinChecks.check(node.axes.length == rank, node, index);
             y.shape = new uint256[](rank);
             uint256 seen;
             for (uint256 i; i < rank; ++i) {
                 uint256 axis = node.axes[i];
-                _check(axis < rank && (seen >> axis) & 1 == 0, node, index);
+                TwinChecks.check(axis < rank && (seen >> axis) & 1 == 0, node, index);
                 seen |= 1 << axis;
                 y.shape[i] = x.shape[axis];
             }
         } else if (op == TwinNames.EXPAND) {
             y.shape = node.attributes;
-            _check(_valued(y.shape) && y.shape.length >= rank && y.shape.length < 9, node, index);
+            TwinChecks.check(_valued(y.shape) && y.shape.length >= rank && y.shape.length < 9, node, index);
             uint256 lead = y.shape.length - rank;
             for (uint256 i; i < rank; ++i) {
-                _check(x.shape[i] == 1 || x.shape[i] == y.shape[lead + i], node, index);
+                TwinChecks.check(x.shape[i] == 1 || x.shape[i] == y.shape[lead + i], node, index);
             }
         } else if (op == TwinNames.GATHER) {
-            Value memory i = _operand(p, node, index, 1);
-            _check(i.dtype == TwinValues.I32 || i.dtype == TwinValues.I64, node, index);
-            _check(node.kind < rank && rank + i.shape.length < 10, node, index);
+            Value memory i = TwinChecks.operand(p, node, index, 1);
+            TwinChecks.check(i.dtype == TwinValues.I32 || i.dtype == TwinValues.I64, node, index);
+            TwinChecks.check(node.kind < rank && rank + i.shape.length < 10, node, index);
             y.shape = _gathered(node.kind, x.shape, i.shape);
         } else if (op == TwinNames.SLICE) {
             y.shape = _sliced(node, index, x.shape);
@@ -324,16 +243,16 @@ library TwinShapes {
     function _sliced(Node memory node, uint256 index, uint256[] memory x) private pure returns (uint256[] memory size) {
         uint256[][] memory l = node.lists;
         size = l[2];
-        _check(l[0].length == x.length && l[1].length == x.length && size.length == x.length, node, index);
-        _check(_valued(size), node, index);
+        TwinChecks.check(l[0].length == x.length && l[1].length == x.length && size.length == x.length, node, index);
+        TwinChecks.check(_valued(size), node, index);
         for (uint256 i; i < size.length; ++i) {
-            _check(l[1][i] != 0, node, index);
+            TwinChecks.check(l[1][i] != 0, node, index);
             if (size[i] == 0) continue;
             // Below 2^64 each: nothing overflows.
             // forge-lint: disable-next-line(unsafe-typecast)
             int256 last = int256(l[0][i]) + int256(size[i] - 1) * int256(l[1][i]);
             // forge-lint: disable-next-line(unsafe-typecast)
-            _check(l[0][i] < x[i] && last >= 0 && last < int256(x[i]), node, index);
+            TwinChecks.check(l[0][i] < x[i] && last >= 0 && last < int256(x[i]), node, index);
         }
     }
 
@@ -343,19 +262,19 @@ library TwinShapes {
         returns (uint256[] memory shape)
     {
         (uint256[] memory begin, uint256[] memory end) = (node.lists[0], node.lists[1]);
-        _check(begin.length == x.shape.length && end.length == x.shape.length, node, index);
+        TwinChecks.check(begin.length == x.shape.length && end.length == x.shape.length, node, index);
         if (node.operands.length > 1) {
-            Value memory fill = _operand(p, node, index, 1);
-            _check(node.kind == 1 && fill.dtype == x.dtype && TwinWork.exact(fill.shape) == 1, node, index);
+            Value memory fill = TwinChecks.operand(p, node, index, 1);
+            TwinChecks.check(node.kind == 1 && fill.dtype == x.dtype && TwinWork.exact(fill.shape) == 1, node, index);
         }
         shape = new uint256[](begin.length);
         for (uint256 i; i < shape.length; ++i) {
             uint256 n = x.shape[i];
             uint256 pad = begin[i] > end[i] ? begin[i] : end[i];
             // Edge and wrap need an element, a mirror must not run out of them.
-            if (pad > 0 && node.kind > 1) _check(n >= (node.kind == 3 ? pad + 1 : 1), node, index);
+            if (pad > 0 && node.kind > 1) TwinChecks.check(n >= (node.kind == 3 ? pad + 1 : 1), node, index);
             shape[i] = n + begin[i] + end[i];
-            _check(shape[i] <= type(uint64).max, node, index);
+            TwinChecks.check(shape[i] <= type(uint64).max, node, index);
         }
     }
 
@@ -367,33 +286,11 @@ library TwinShapes {
     }
 
     function _copy(uint256[] memory shape) private pure returns (uint256[] memory) {
-        return _head(shape, shape.length);
-    }
-
-    function _head(uint256[] memory shape, uint256 n) private pure returns (uint256[] memory head) {
-        head = new uint256[](n);
-        for (uint256 i; i < n; ++i) {
-            head[i] = shape[i];
-        }
+        return TwinChecks.head(shape, shape.length);
     }
 
     function _pair(uint256 a, uint256 b) private pure returns (uint256[] memory shape) {
         shape = new uint256[](2);
         (shape[0], shape[1]) = (a, b);
-    }
-
-    /// @dev The i-th operand, which must be there.
-    function _operand(Program memory p, Node memory node, uint256 index, uint256 i)
-        private
-        pure
-        returns (Value memory)
-    {
-        uint256 v = node.operands[i];
-        _check(v != ABSENT, node, index);
-        return p.values[v];
-    }
-
-    function _check(bool ok, Node memory node, uint256 index) private pure {
-        if (!ok) revert IInference.ShapeMismatch(index, TwinNames.nameOf(node.opcode, node.kind));
     }
 }

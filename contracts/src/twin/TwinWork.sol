@@ -84,6 +84,7 @@ library TwinWork {
         count(w, times(_count(shape), each));
     }
 
+    /// @notice Unary, by its kind.
     function unary(Work memory w, uint256 kind, uint256[] memory shape) internal pure {
         uint256 n = _count(shape);
         if (kind == 4 || kind == 5 || kind == 10) w.divisions = plus(w.divisions, n);
@@ -92,6 +93,7 @@ library TwinWork {
         else if (kind != 4 && kind != 5) count(w, n);
     }
 
+    /// @notice Binary, by its kind.
     function binary(Work memory w, uint256 kind, uint256[] memory shape) internal pure {
         uint256 n = _count(shape);
         if (kind == 4 || kind == 6) w.divisions = plus(w.divisions, n);
@@ -105,6 +107,7 @@ library TwinWork {
         w.multiplyAdds = plus(w.multiplyAdds, padded);
     }
 
+    /// @notice Conv of x by a weight to y.
     function conv(Work memory w, Node memory c, uint256[] memory x, uint256[] memory weight, uint256[] memory y)
         internal
         pure
@@ -127,6 +130,7 @@ library TwinWork {
         if (border) count(w, padded);
     }
 
+    /// @notice Pool to y.
     function pool(Work memory w, Node memory p, uint256[] memory y) internal pure {
         uint256 n = _count(y);
         count(w, times(n, sizes(p.lists[0])));
@@ -144,6 +148,7 @@ library TwinWork {
         if (kind == 10) w.elementary = plus(w.elementary, plus(n, m));
     }
 
+    /// @notice Softmax, or its logarithm, along an axis.
     function softmax(Work memory w, bool log, uint256[] memory shape, uint256 axis) internal pure {
         uint256 n = _count(shape);
         uint256 rows = shape[axis] == 0 ? 0 : n / shape[axis];
@@ -160,6 +165,47 @@ library TwinWork {
         if (added > entries) added = entries;
         w.treeSteps = plus(w.treeSteps, times(rows, plus(a[3], roots)));
         count(w, times(rows, plus(plus(a[4], a[0]), added)));
+    }
+
+    /// @notice TopK: of `k` from each row of x to results y.
+    function topK(Work memory w, uint256[] memory x, uint256[] memory y, uint256 k) internal pure {
+        uint256 levels = 1;
+        for (; k > 0; k >>= 1) {
+            ++levels;
+        }
+        elements(w, x, 8);
+        elements(w, y, 2 * levels);
+    }
+
+    /// @notice Products of integers: `planes` of the weight times `batch` pairs of (m, k) and (k, n).
+    function integers(Work memory w, uint256 planes, uint256 batch, uint256 m, uint256 n, uint256 k) internal pure {
+        product(w, times(planes, batch), m, n, _ceil(k, 2));
+    }
+
+    /// @notice Convolutions of integers, beside what `integers` counts and the weight.
+    function integerConv(
+        Work memory w,
+        Node memory c,
+        uint256 planes,
+        uint256[] memory x,
+        uint256[] memory weight,
+        uint256[] memory y
+    ) internal pure {
+        (uint256 batch, uint256 k, uint256 positions) = (times(x[0], c.attributes[0]), weight[1], 1);
+        uint256 padded = times(x[0], x[1]);
+        bool border;
+        for (uint256 i = 2; i < weight.length; ++i) {
+            k = times(k, weight[i]);
+            positions = times(positions, y[i]);
+            (uint256 begin, uint256 end) = (c.lists[2][i - 2], c.lists[3][i - 2]);
+            padded = times(padded, plus(plus(x[i], begin), end));
+            border = border || begin > 0 || end > 0;
+        }
+        integers(w, planes, batch, positions, weight[0] / c.attributes[0], k);
+        elements(w, x, 1);
+        count(w, times(times(batch, positions), k));
+        elements(w, y, 2);
+        if (border) count(w, padded);
     }
 
     function _ceil(uint256 n, uint256 unit) private pure returns (uint256) {

@@ -4,12 +4,14 @@ pragma solidity ^0.8.31;
 import {IInference, Tensor} from "lockstep/IInference.sol";
 import {TwinElementwise} from "lockstep/twin/TwinElementwise.sol";
 import {TwinGraph} from "lockstep/twin/TwinGraph.sol";
+import {TwinIntegers} from "lockstep/twin/TwinIntegers.sol";
 import {TwinInterpreter} from "lockstep/twin/TwinInterpreter.sol";
 import {TwinMovement} from "lockstep/twin/TwinMovement.sol";
 import {TwinNames} from "lockstep/twin/TwinNames.sol";
 import {TwinPools} from "lockstep/twin/TwinPools.sol";
 import {TwinReductions} from "lockstep/twin/TwinReductions.sol";
 import {TwinRun} from "lockstep/twin/TwinRun.sol";
+import {TwinSelection} from "lockstep/twin/TwinSelection.sol";
 import {TwinShapes} from "lockstep/twin/TwinShapes.sol";
 import {TwinVectors} from "./Vectors.sol";
 
@@ -128,6 +130,7 @@ contract TwinInterpreterTest is TwinVectors {
         assert(address(TwinElementwise).code.length < 24_576 && address(TwinReductions).code.length < 24_576);
         assert(address(TwinGraph).code.length < 24_576 && address(TwinNames).code.length < 24_576);
         assert(address(TwinMovement).code.length < 24_576 && address(TwinPools).code.length < 24_576);
-        assert(address(TwinShapes).code.length < 24_576);
+        assert(address(TwinShapes).code.length < 24_576 && address(TwinSelection).code.length < 24_576);
+        assert(address(TwinIntegers).code.length < 24_576);
     }
 }
