@@ -26,7 +26,7 @@ forge fmt --check
 forge lint
 scripts/build_predeploys.sh --check
 step "Solidity: tests (without the binary, then with it)"
-forge test --no-match-path 'contracts/test/{native,fork}/*'
+forge test --no-match-path 'contracts/test/{native,fork,rpc}/*'
 forge test --match-path 'contracts/test/native/*'
 step "Rust: tests, end to end included"
 cargo nextest run --release --workspace --no-fail-fast

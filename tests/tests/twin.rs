@@ -11,7 +11,13 @@ use serde_json::{Value, json};
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 
 fn forge(arguments: &[&str]) -> Result<String> {
-    let out = Command::new(root().join("node_modules/.bin/forge")).current_dir(root()).args(arguments).output()?;
+    forge_beside(arguments, "")
+}
+
+/// The same with a node's URL for the test kit.
+fn forge_beside(arguments: &[&str], url: &str) -> Result<String> {
+    let mut command = Command::new(root().join("node_modules/.bin/forge"));
+    let out = command.current_dir(root()).args(arguments).env("LOCKSTEP_RPC", url).output()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
     ensure!(out.status.success(), "forge {}: {text}", arguments.join(" "));
     Ok(text)
@@ -23,6 +29,16 @@ fn a_fork_test_gets_the_nodes_answers_without_a_flag() -> Result<()> {
     let url = format!("http://127.0.0.1:{}", node.port);
     let text = forge(&["test", "--match-path", "contracts/test/fork/*", "--fork-url", &url])?;
     ensure!(text.contains("[PASS] test_everyModelOfTheNodeAnswersOnAFork"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn the_kit_s_back_end_rpc_has_the_nodes_answers_and_gas() -> Result<()> {
+    let node = Node::dev_with_models()?;
+    std::fs::create_dir_all(root().join("cache/lockstep-kit"))?;
+    let url = format!("http://127.0.0.1:{}", node.port);
+    let text = forge_beside(&["test", "--match-path", "contracts/test/rpc/*"], &url)?;
+    ensure!(text.contains("[PASS] test_everyModelHasTheNodesAnswerAndGas"), "{text}");
     Ok(())
 }
 

@@ -116,15 +116,16 @@ contract Kit is KitNative, KitReference, KitRpc, KitRanges {
             (found, a) = _mocked(call);
             if (found) return a;
         }
-        if (_modelCount == 0 && _backend != Backend.Rpc) return _unknownModel(call);
-        if (!plain && _backend != Backend.Native) return _misused(value, self);
-
         bytes32 key = keccak256(call);
+        // Before models are asked for: what a node answered was recorded without `useModel`.
         if (plain) {
             bool found;
             (found, a) = _cached(key);
             if (found) return a;
         }
+        if (_modelCount == 0 && _backend != Backend.Rpc) return _unknownModel(call);
+        if (!plain && _backend != Backend.Native) return _misused(value, self);
+
         _warnOfRanges(call);
         if (_backend == Backend.Native) {
             a = _native(given, value, self, call);
