@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The npm package of contracts/, as somebody gets it:
 #   scripts/package.sh content     what `npm pack` puts into it
-#   scripts/package.sh newcomer    the template in a fresh folder: npm i && npx forge test; then the first screen of
-#                                  docs/testing-contracts.md in place of its test
+#   scripts/package.sh newcomer    the template in a fresh folder: npm i && npx forge test, also with via-ir; the first screen of
+#                                  docs/testing-contracts.md in place of its test; the first command of README.md
 #   scripts/package.sh anvil       anvil --load-state, a model by hardhat.js, a committed call and its answer
 #   scripts/package.sh hardhat     the same in Hardhat's network (fetches the npm package hardhat to target/)
-#   scripts/package.sh compilers   the oldest and the newest compiler, with and without via-ir (fetches solc 0.8.20 to target/)
+#   scripts/package.sh compilers [--quick]   the oldest, one between and the newest compiler, with and without via-ir (fetches
+#                                  solc 0.8.20 and 0.8.28 to target/)
 #   scripts/package.sh             all of them
 # FOUNDRY_SOLC names the compiler of the fresh project; without it the project's own.
 set -euo pipefail
@@ -16,10 +17,17 @@ export FOUNDRY_SOLC=${FOUNDRY_SOLC:-$root/scripts/solc} NO_COLOR=1
 began=$SECONDS
 step() { printf '== %s (%d s)\n' "$1" "$((SECONDS - began))"; }
 
+# In the repository the template takes the folder above it; in the package it takes the package.
 pack() {
   mkdir -p "$work"
-  rm -f "$work"/*.tgz
-  (cd contracts && npm pack --silent --pack-destination "$work" >/dev/null)
+  rm -rf "$work"/*.tgz "$work/staging"
+  mkdir "$work/staging"
+  version=$(node -p 'require("./contracts/package.json").version')
+  (cd contracts && cp -r package.json README.md src hardhat.js anvil-state.json predeploys.json remappings.txt "$work/staging")
+  mkdir -p "$work/staging/template"
+  (cd contracts/template && cp -r package.json README.md foundry.toml src test "$work/staging/template")
+  sed -i "s|\"file:..\"|\"$version\"|" "$work/staging/template/package.json"
+  (cd "$work/staging" && npm pack --silent --pack-destination "$work" >/dev/null)
   tarball=$(echo "$work"/*.tgz)
 }
 
@@ -42,10 +50,13 @@ content() {
 newcomer() {
   step "newcomer"
   pack
-  rm -rf "$work/newcomer"
-  cp -r contracts/template "$work/newcomer"
-  sed -i "s|\"@lockstep/contracts\": \"0.1.0\"|\"@lockstep/contracts\": \"file:$tarball\"|" "$work/newcomer/package.json"
+  rm -rf "$work/newcomer" "$work/package"
+  tar -xzf "$tarball" -C "$work"
+  cp -r "$work/package/template" "$work/newcomer"
+  sed -i "s|\"@lockstep/contracts\": \"[0-9.]*\"|\"@lockstep/contracts\": \"file:$tarball\"|" "$work/newcomer/package.json"
   (cd "$work/newcomer" && npm i --silent --no-audit --no-fund && npx forge test)
+  step "newcomer, via-ir"
+  (cd "$work/newcomer" && FOUNDRY_VIA_IR=true npx forge test)
   step "first screen of docs/testing-contracts.md"
   {
     printf '// SPDX-License-Identifier: MIT\npragma solidity ^0.8.20;\n'
@@ -54,6 +65,12 @@ newcomer() {
   lines=$(($(wc -l <"$work/newcomer/test/Cellar.t.sol") - 2))
   [ "$lines" -le 12 ] || { echo "the first screen has $lines lines, 12 are promised" >&2; exit 1; }
   (cd "$work/newcomer" && npx forge test)
+  step "first lines of README.md, in the repository"
+  rm -rf "$work/clone" && mkdir -p "$work/clone/contracts"
+  cp -r "$work/staging/." "$work/clone/contracts"
+  cp contracts/template/package.json "$work/clone/contracts/template/"
+  grep -qx 'cd contracts/template && npm i && npx forge test .*' README.md || { echo "README.md has another first command" >&2; exit 1; }
+  (cd "$work/clone/contracts/template" && npm i --silent --no-audit --no-fund && npx forge test)
 }
 
 check_answers() { node scripts/check_package.js "$@"; }
@@ -88,14 +105,28 @@ hardhat() {
 
 compilers() {
   step "compilers"
-  mkdir -p target/solc/0.8.20
-  [ -d target/solc/0.8.20/node_modules/solc ] || (cd target/solc/0.8.20 && npm init -y >/dev/null && npm i --silent --no-audit --no-fund solc@0.8.20)
-  scripts/check_solidity.js target/solc/0.8.20 shanghai
-  scripts/check_solidity.js . osaka
+  for version in 0.8.20 0.8.28; do
+    [ -d target/solc/$version/node_modules/solc ] && continue
+    mkdir -p target/solc/$version
+    (cd target/solc/$version && npm init -y >/dev/null && npm i --silent --no-audit --no-fund solc@$version)
+  done
+  # All at a time; each with a log of its own, so that complaints stay together.
+  local pids=() failed=0
+  mkdir -p "$work"
+  for pair in 0.8.20:shanghai 0.8.28:cancun newest:osaka; do
+    version=${pair%:*}
+    [ "$version" = newest ] && from=. || from=target/solc/$version
+    scripts/check_solidity.js "$from" "${pair#*:}" "$@" >"$work/solc-$version.log" 2>&1 &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+  cat "$work"/solc-*.log
+  return $failed
 }
 
 case "${1-all}" in
-  content | newcomer | anvil | hardhat | compilers) "$1" ;;
+  content | newcomer | anvil | hardhat) "$1" ;;
+  compilers) shift && compilers "$@" ;;
   all) content && newcomer && anvil && hardhat && compilers && step "done" ;;
-  *) sed -n '2,10p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,12p' "$0" >&2; exit 2 ;;
 esac

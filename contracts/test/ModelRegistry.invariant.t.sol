@@ -39,16 +39,39 @@ contract RegistryUsers is Test {
         } catch {}
     }
 
+    /// @dev Registration in steps, with the root of one chunk, which may be another than the one that comes later.
+    function open(uint256 graph, uint256 weights) external {
+        address[] memory g = new address[](1);
+        g[0] = chunks[graph % chunks.length];
+        address chunk = chunks[weights % chunks.length];
+        _validated(1, uint64(chunk.code.length - 1));
+        try REGISTRY.open(g, chunk.codehash) returns (bytes32 modelId) {
+            registered.push(modelId);
+        } catch {}
+    }
+
+    function append(uint256 which, uint256 first, uint256 weights, uint256 proof) external {
+        if (registered.length == 0) return;
+        address[] memory w = new address[](1);
+        w[0] = chunks[weights % chunks.length];
+        bytes32 modelId = registered[which % registered.length];
+        try REGISTRY.append(modelId, first % 3, w, new bytes32[](proof % 5 == 0 ? 1 : 0)) {} catch {}
+    }
+
+    function _validated(uint32 version, uint64 length) private {
+        vm.mockCall(
+            0x0000000000000000000000000000000000000a11,
+            abi.encodeWithSelector(IInference.validate.selector),
+            abi.encode(version, length)
+        );
+    }
+
     function activate(uint256 which) external {
         if (registered.length == 0) return;
         bytes32 modelId = registered[which % registered.length];
         (uint8 before,) = REGISTRY.status(modelId);
         Model memory m = REGISTRY.getModel(modelId);
-        vm.mockCall(
-            0x0000000000000000000000000000000000000a11,
-            abi.encodeWithSelector(IInference.validate.selector),
-            abi.encode(m.ls1Version, m.weightsLength)
-        );
+        _validated(m.ls1Version, m.weightsLength);
         try REGISTRY.activate(modelId) {
             vm.assertEq(before, 1);
             active.push(modelId);
@@ -117,5 +140,29 @@ contract ModelRegistryInvariantTest is Test {
 
     function invariant_activeModelsStayCallableForEver() public view {
         vm.assertEq(users.silenced(), 0);
+    }
+
+    /// @dev The invariants are not empty: these users make models active, at once and in steps, and a change would be seen.
+    function test_theseUsersActivateModelsAndAChangeIsSeen() public {
+        for (uint256 i = 1; i < 12; ++i) {
+            users.store(i, 20 * i);
+            users.register(i, 2 * i + 1, 1);
+            users.open(i, i);
+            users.append(2 * i, 0, i, 1);
+            users.append(2 * i - 1, 0, i, 1);
+            users.activate(2 * i);
+            users.activate(2 * i - 1);
+        }
+        uint256 n = users.count();
+        vm.assertGt(n, 10, "active models");
+        (uint256 changed, uint256 silenced) = (users.changed(), users.silenced());
+        vm.assertEq(changed + silenced, 0);
+        address registry = 0x0000000000000000000000000000000000000A12;
+        bytes32 record = keccak256(abi.encode(users.active(0), uint256(0)));
+        vm.store(registry, bytes32(uint256(record) + 1), bytes32(uint256(1)));
+        vm.assertEq(users.changed(), 1, "another graph hash");
+        bytes32 word = vm.load(registry, record);
+        vm.store(registry, record, bytes32(uint256(word) - 1));
+        vm.assertEq(users.silenced(), 1, "registered only");
     }
 }
