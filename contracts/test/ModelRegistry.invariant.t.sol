@@ -148,10 +148,12 @@ contract ModelRegistryInvariantTest is Test {
             users.store(i, 20 * i);
             users.register(i, 2 * i + 1, 1);
             users.open(i, i);
-            users.append(2 * i, 0, i, 1);
-            users.append(2 * i - 1, 0, i, 1);
-            users.activate(2 * i);
-            users.activate(2 * i - 1);
+        }
+        for (uint256 model; model < 24; ++model) {
+            for (uint256 chunk = 1; chunk < 12; ++chunk) {
+                users.append(model, 0, chunk, 1);
+            }
+            users.activate(model);
         }
         uint256 n = users.count();
         vm.assertGt(n, 10, "active models");
