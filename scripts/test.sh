@@ -28,6 +28,8 @@ scripts/build_predeploys.sh --check
 step "Solidity: tests (without the binary, then with it)"
 forge test --no-match-path 'contracts/test/{native,fork,rpc}/*'
 forge test --match-path 'contracts/test/native/*'
+step "Solidity: gas snapshot, NatSpec, slither, coverage, compilers, package"
+scripts/solidity_gates.sh fast
 step "Rust: tests, end to end included"
 cargo nextest run --release --workspace --no-fail-fast
 step "other processors: aarch64 and wasm32"
