@@ -18,6 +18,17 @@ if ! cmp -s package-lock.json "$stamp" 2>/dev/null; then
   npm ci --no-audit --no-fund --loglevel=error
   cp package-lock.json "$stamp"
 fi
+# The npm packages begin forge, cast and anvil by a script that ends with status 0 whatever the program said: a failing test
+# would pass. The programs themselves take its place.
+for tool in forge cast anvil; do
+  for program in node_modules/@foundry-rs/"$tool"-*/bin/"$tool"; do
+    [ -x "$program" ] && ln -sf "../${program#node_modules/}" "node_modules/.bin/$tool"
+  done
+  if "node_modules/.bin/$tool" no-such-command >/dev/null 2>&1; then
+    echo "setup: node_modules/.bin/$tool hides failures: it is not the program of @foundry-rs/$tool" >&2
+    exit 1
+  fi
+done
 if ! cargo nextest --version >/dev/null 2>&1 && [ "${1:-}" = "--tests" ]; then
   echo "setup: installing cargo-nextest (about 4 minutes, once)"
   cargo install cargo-nextest --locked --quiet
