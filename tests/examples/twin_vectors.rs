@@ -10,15 +10,24 @@ use lockstep_engine::format::encode_graph;
 use lockstep_engine::graph::Constant;
 use lockstep_engine::ops::arg_reduce::ArgReduce;
 use lockstep_engine::ops::binary::{Binary, BinaryKind};
+use lockstep_engine::ops::bit_cast::BitCast;
 use lockstep_engine::ops::cast::Cast;
 use lockstep_engine::ops::compare::{Compare, CompareKind};
 use lockstep_engine::ops::concat::Concat;
 use lockstep_engine::ops::contraction::{Gemm, MatMul};
+use lockstep_engine::ops::cumulate::{Cumulate, CumulateKind};
 use lockstep_engine::ops::gather::Gather;
+use lockstep_engine::ops::gather_elements::GatherElements;
+use lockstep_engine::ops::gather_nd::GatherND;
+use lockstep_engine::ops::integer::{IntegerConv, IntegerMatMul};
+use lockstep_engine::ops::quantized::{QuantizedConv, QuantizedMatMul, WeightClass};
 use lockstep_engine::ops::reduce::{Reduce, ReduceKind};
+use lockstep_engine::ops::require::{Require, Requirement};
 use lockstep_engine::ops::reshape::Reshape;
+use lockstep_engine::ops::scatter::{ScatterElements, ScatterKind, ScatterND};
 use lockstep_engine::ops::select::Select;
 use lockstep_engine::ops::softmax::Softmax;
+use lockstep_engine::ops::top_k::TopK;
 use lockstep_engine::ops::tree::{Aggregate, TreeEnsemble};
 use lockstep_engine::ops::unary::{Unary, UnaryKind};
 use lockstep_engine::{DType, Data, Dim, Graph, Input, Limits, LoadedModel, Model, Node, Op, Output, Tensor, ValueId};
@@ -400,7 +409,7 @@ fn operators() -> Result<()> {
     }
     for kind in BinaryKind::ALL {
         for t in all {
-            if *kind != BinaryKind::Pow && (t, *kind) != (DType::F32, BinaryKind::FMod) {
+            if (t, *kind) != (DType::F32, BinaryKind::Pow) {
                 one(&mut r, Binary { kind: *kind }.into(), &[(t, vec![2, 1, 5]), (t, vec![3, 1])])?;
                 one(&mut r, Binary { kind: *kind }.into(), &[(t, vec![11]), (t, vec![11])])?;
             }
@@ -465,10 +474,136 @@ fn operators() -> Result<()> {
             one(&mut r, Gemm { alpha: -0.3, beta: 0.7, trans_a, trans_b }.into(), &types)?;
         }
     }
+    selection(&mut one, &mut r)?;
+    integers(&mut one, &mut r)?;
     for (i, part) in cases.chunks(250).enumerate() {
         let mut out = Map::new();
         out.insert("cases".to_owned(), hex(&part.concat()));
         write(&format!("operators_{i}.json"), out)?;
+    }
+    Ok(())
+}
+
+/// Adds the case of an operator on operands of these types and shapes.
+type Add<'a> = dyn FnMut(&mut Random, Op, &[(DType, Vec<usize>)]) -> Result<()> + 'a;
+
+/// Operators that check, pick, update and order elements.
+fn selection(one: &mut Add<'_>, r: &mut Random) -> Result<()> {
+    for t in DType::ALL {
+        for what in Requirement::ALL {
+            for condition in [vec![1], vec![2, 2], vec![0]] {
+                one(r, Require { what: *what }.into(), &[(t, vec![3]), (DType::Bool, condition)])?;
+            }
+        }
+        for index in [DType::I32, DType::I64] {
+            for (axis, data, indices) in [(0, vec![3], vec![5]), (1, vec![3, 3, 2], vec![2, 4, 2])] {
+                one(r, GatherElements { axis }.into(), &[(t, data.clone()), (index, indices.clone())])?;
+                for kind in ScatterKind::ALL {
+                    let types = [(t, data.clone()), (index, indices.clone()), (t, indices.clone())];
+                    one(r, ScatterElements { axis, kind: *kind }.into(), &types)?;
+                }
+            }
+            let shapes =
+                [(0, vec![3, 3, 2], vec![2, 1]), (1, vec![2, 3, 3], vec![2, 4, 2]), (0, vec![3, 4], vec![5, 2])];
+            for (batch_dims, data, indices) in shapes {
+                one(r, GatherND { batch_dims }.into(), &[(t, data), (index, indices)])?;
+            }
+            for (data, indices, updates) in [
+                (vec![3, 3, 2], vec![2, 1], vec![2, 3, 2]),
+                (vec![3, 4], vec![2, 2, 2], vec![2, 2]),
+                (vec![3, 3], vec![0, 2], vec![0]),
+            ] {
+                for kind in ScatterKind::ALL {
+                    let types = [(t, data.clone()), (index, indices.clone()), (t, updates.clone())];
+                    one(r, ScatterND { kind: *kind }.into(), &types)?;
+                }
+            }
+        }
+        for greatest in [true, false] {
+            for (axis, k, shape) in [(0, 3, vec![7]), (1, 5, vec![2, 5, 2]), (1, 1, vec![3, 6]), (0, 0, vec![4])] {
+                one(r, TopK { axis, k: Dim::Known(k), greatest }.into(), &[(t, shape)])?;
+            }
+        }
+        for kind in CumulateKind::ALL {
+            for (exclusive, reverse) in [(false, false), (false, true), (true, false), (true, true)] {
+                let op = Cumulate { kind: *kind, axis: 1, exclusive, reverse };
+                one(r, op.into(), &[(t, vec![2, 5, 2])])?;
+            }
+        }
+        for to in DType::ALL {
+            one(r, BitCast { to }.into(), &[(t, vec![9])])?;
+        }
+    }
+    Ok(())
+}
+
+/// Products of 8-bit integers, and of rows with quantised weights.
+fn integers(one: &mut Add<'_>, r: &mut Random) -> Result<()> {
+    for (a, b) in [(DType::I8, DType::U8), (DType::U8, DType::I8), (DType::U8, DType::U8)] {
+        for (left, right, zeros) in [
+            (vec![3], vec![3], [vec![], vec![]]),
+            (vec![2, 5], vec![5, 3], [vec![2], vec![3]]),
+            (vec![2, 1, 2, 4], vec![2, 4, 3], [vec![], vec![3]]),
+            (vec![2, 0], vec![0, 2], [vec![], vec![]]),
+        ] {
+            let types = [(a, left), (b, right), (a, zeros[0].clone()), (b, zeros[1].clone())];
+            for n in 2..=4 {
+                one(r, IntegerMatMul {}.into(), &types[..n])?;
+            }
+        }
+        for (groups, x, w) in [(1, vec![2, 2, 4, 3], vec![3, 2, 3, 2]), (2, vec![1, 4, 5], vec![4, 2, 3])] {
+            let axes = w.len() - 2;
+            let op = IntegerConv {
+                groups,
+                strides: vec![2; axes],
+                dilations: vec![1; axes],
+                pads_begin: vec![1; axes],
+                pads_end: vec![2; axes],
+            };
+            let types = [(a, x), (b, w.clone()), (a, vec![]), (b, vec![w[0]])];
+            for n in 2..=4 {
+                one(r, op.clone().into(), &types[..n])?;
+            }
+        }
+    }
+    for class in WeightClass::ALL {
+        for block in [0, class.block()] {
+            for (n, k, rows) in [(3, 5usize, vec![2]), (2, 70, vec![1, 2]), (2, 300, vec![])] {
+                let blocks = k.div_ceil(class.block() as usize);
+                let scale = if block == 0 { (DType::F32, vec![n]) } else { (DType::U8, vec![n, blocks, 2]) };
+                let mut types = vec![(DType::F32, [rows, vec![k]].concat()), (DType::I8, vec![n, k]), scale];
+                if *class == WeightClass::I16 {
+                    types.push((DType::U8, vec![n, k]));
+                    one(r, QuantizedMatMul { class: *class, block }.into(), &types)?;
+                    types.push((DType::F32, vec![n]));
+                }
+                for _ in 0..6 {
+                    one(r, QuantizedMatMul { class: *class, block }.into(), &types)?;
+                }
+            }
+            for groups in [1, 2] {
+                let (n, k) = (4, 4 / groups as usize * 3);
+                let blocks = k.div_ceil(class.block() as usize);
+                let scale = if block == 0 { (DType::F32, vec![n]) } else { (DType::U8, vec![n, blocks, 2]) };
+                let w = vec![n, 4 / groups as usize, 3];
+                let mut types = vec![(DType::F32, vec![2, 4, 5]), (DType::I8, w.clone()), scale];
+                if *class == WeightClass::I16 {
+                    types.extend([(DType::U8, w), (DType::F32, vec![n])]);
+                }
+                let op = QuantizedConv {
+                    class: *class,
+                    block,
+                    groups,
+                    strides: vec![1],
+                    dilations: vec![2],
+                    pads_begin: vec![2],
+                    pads_end: vec![0],
+                };
+                for _ in 0..6 {
+                    one(r, op.clone().into(), &types)?;
+                }
+            }
+        }
     }
     Ok(())
 }
@@ -492,7 +627,10 @@ fn random_tensor(r: &mut Random, dtype: DType, shape: &[usize], tame: bool) -> R
 
 /// `None` where the operator does not take these types at all.
 fn case(r: &mut Random, op: Op, types: &[(DType, Vec<usize>)]) -> Result<Option<Vec<u8>>> {
-    let index = matches!(op, Op::Gather(_));
+    let index = matches!(
+        op,
+        Op::Gather(_) | Op::GatherElements(_) | Op::GatherND(_) | Op::ScatterElements(_) | Op::ScatterND(_)
+    );
     let tame = r.below(2) == 0;
     let mut inputs = Vec::new();
     for (i, (dtype, shape)) in types.iter().enumerate() {

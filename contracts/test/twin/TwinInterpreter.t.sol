@@ -34,8 +34,10 @@ contract TwinInterpreterTest is TwinVectors {
         weights = vm.parseJsonBytes(json, ".weights");
     }
 
-    /// @dev `limit` bounds the gas of the first call, which has one row.
+    /// @dev `limit` bounds the gas of the first call, which has one row: in the build with CLZ. Without it (the folder that
+    /// scripts/twin_portable.sh makes has that build alone) half as much again is allowed.
     function check(string memory name, uint256 inputs, uint256 outputs, uint256 limit) private {
+        if (!vm.exists("contracts/src/twin/portable")) limit += limit / 2;
         load(name);
         for (uint256 c; c < 3; ++c) {
             Tensor[] memory x = tensors(c, "inputs", inputs);

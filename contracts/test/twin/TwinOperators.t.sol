@@ -28,7 +28,7 @@ contract TwinOperatorsTest is TwinVectors {
         next = position + 4 + n;
     }
 
-    function check(string memory file) private view returns (uint256 cases, uint256 failures) {
+    function check(string calldata file) external view returns (uint256 cases, uint256 failures) {
         bytes memory v = readVectors(file, "cases");
         uint256 position;
         while (position < v.length) {
@@ -54,10 +54,16 @@ contract TwinOperatorsTest is TwinVectors {
     }
 
     function test_operators() public view {
-        (uint256 cases, uint256 failures) = check("operators_0.json");
-        (uint256 more, uint256 moreFailures) = check("operators_1.json");
-        vm.assertGt(cases + more, 300, "cases");
-        vm.assertGt(failures + moreFailures, 3, "calls that fail");
+        (uint256 cases, uint256 failures) = (0, 0);
+        for (uint256 i;; ++i) {
+            string memory file = string.concat("operators_", vm.toString(i), ".json");
+            if (!vm.exists(string.concat("contracts/test/twin/vectors/", file))) break;
+            // In a frame of its own, whose memory goes with it.
+            (uint256 n, uint256 failed) = this.check(file);
+            (cases, failures) = (cases + n, failures + failed);
+        }
+        vm.assertGt(cases, 900, "cases");
+        vm.assertGt(failures, 20, "calls that fail");
     }
 
     function test_ensemblesOfEveryAggregate() public view {
