@@ -221,6 +221,7 @@ library SoftFloat32 {
             (uint256 m, int256 e) = decode(x);
             (uint256 n, int256 f) = decode(y);
             // x is at least y, so that e is at least f.
+            // forge-lint: disable-next-line(unsafe-typecast)
             uint256 left = uint256(e - f);
             for (m %= n; left > 0;) {
                 uint256 step = left < 200 ? left : 200;
