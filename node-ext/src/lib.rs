@@ -3,10 +3,11 @@
 //! # Parts
 //!
 //! [`storage`] keeps blocks and state in one crash-safe file; [`chain`] builds, validates and orders blocks on it;
-//! [`pool`] and [`miner`] feed it; [`models`] keeps what is active in memory, [`memo`] what was answered, and
+//! [`pool`] and [`miner`] feed it; [`consensus`] is what a consensus client drives it by; [`models`] keeps what is active in memory, [`memo`] what was answered, and
 //! [`crosscheck`] recomputes it; [`publish`] brings models onto a chain; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
 
 pub mod chain;
+pub mod consensus;
 pub mod crosscheck;
 pub mod dev;
 pub mod evm;
@@ -23,5 +24,6 @@ pub mod rpc;
 pub mod storage;
 
 pub use node::{
-    DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle, default_pre_execution_threads,
+    DEFAULT_HTTP_PORT, EngineConfig, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle,
+    default_pre_execution_threads,
 };

@@ -2,6 +2,7 @@
 
 use crate::{
     chain::{Chain, ChainError, GenesisError, genesis, import},
+    consensus::Driver,
     crosscheck::CrossCheck,
     dev::dev_accounts,
     evm::Models,
@@ -12,7 +13,7 @@ use crate::{
     preexec::PreExecution,
     primitives::RecoveredTransaction,
     publish::{self, PublishedFile as Published},
-    rpc,
+    rpc::{self, engine::JwtSecret},
     storage::{StorageError, Store},
 };
 use alloy_genesis::Genesis;
@@ -59,8 +60,19 @@ pub struct NodeConfig {
     pub block_time: Option<Duration>,
     /// A file of RLP blocks to import at start.
     pub import: Option<PathBuf>,
+    /// The Engine API, where a consensus client decides about blocks; not on a dev chain, whose miner decides.
+    pub engine: Option<EngineConfig>,
     /// Threads that run pending transactions ahead of their block; 0: none.
     pub pre_execution_threads: usize,
+}
+
+/// Where the Engine API listens, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineConfig {
+    /// The address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The secret shared with the consensus client.
+    pub secret: JwtSecret,
 }
 
 impl Default for NodeConfig {
@@ -72,6 +84,7 @@ impl Default for NodeConfig {
             models_dir: None,
             block_time: None,
             import: None,
+            engine: None,
             pre_execution_threads: default_pre_execution_threads(),
         }
     }
@@ -109,6 +122,11 @@ pub enum LaunchError {
     /// Models are published by transactions of a dev account.
     #[error("--models needs --dev; on another chain, publish with `lockstep publish MODEL.lsm --rpc URL`")]
     ModelsNeedDev,
+    /// Two sides would decide about blocks.
+    #[error(
+        "a dev chain makes its own blocks: start the Engine API with --genesis FILE instead of --dev (`lockstep genesis` prints one)"
+    )]
+    EngineOnDev,
     /// A thread does not start.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -132,8 +150,17 @@ pub struct NodeHandle {
     models: Models,
     preexec: Option<Arc<PreExecution>>,
     server: ServerHandle,
+    engine: Option<Engine>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     published: Vec<Published>,
+}
+
+/// The Engine API, running.
+#[derive(Debug)]
+struct Engine {
+    address: SocketAddr,
+    server: ServerHandle,
+    driver: Arc<Driver>,
 }
 
 struct Parts {
@@ -146,11 +173,24 @@ impl Node {
     pub async fn launch(config: NodeConfig) -> Result<NodeHandle, LaunchError> {
         // A port in use is found out before anything is written.
         rpc::check_address(config.http_addr)?;
+        if let Some(engine) = &config.engine {
+            rpc::check_address(engine.address)?;
+        }
         let opening = config.clone();
         let Parts { api, published } = tokio::task::spawn_blocking(move || open(&opening)).await??;
         let (chain, pool, miner) = (api.chain.clone(), api.pool.clone(), api.miner.clone());
         let (crosscheck, models, preexec) = (api.crosscheck.clone(), api.models.clone(), api.preexec.clone());
-        let (http_addr, server) = rpc::serve(api, config.http_addr).await?;
+        let driver = api.driver.clone();
+        let api = Arc::new(api);
+        let (http_addr, server) = rpc::serve(api.clone(), config.http_addr).await?;
+        let engine = match (config.engine, driver) {
+            (Some(EngineConfig { address, secret }), Some(driver)) => {
+                let (address, server) = rpc::serve_engine(api, address, secret, &driver).await?;
+                tracing::info!(%address, "the Engine API is up");
+                Some(Engine { address, server, driver })
+            }
+            _ => None,
+        };
         let mut tasks = Vec::new();
         if let (Some(miner), Some(every)) = (&miner, config.block_time) {
             tasks.push(tokio::spawn(mine_every(miner.clone(), every)));
@@ -159,7 +199,7 @@ impl Node {
             tasks.push(tokio::spawn(hear_arrivals(pool.arrivals(), preexec.clone())));
         }
         tracing::info!(%http_addr, chain_id = chain.spec().chain_id, head = chain.head().header.number, "node is up");
-        Ok(NodeHandle { http_addr, chain, pool, miner, crosscheck, models, preexec, server, tasks, published })
+        Ok(NodeHandle { http_addr, chain, pool, miner, crosscheck, models, preexec, server, engine, tasks, published })
     }
 }
 
@@ -167,6 +207,11 @@ impl NodeHandle {
     /// Where JSON-RPC listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where the Engine API listens, where it is on.
+    pub fn engine_addr(&self) -> Option<SocketAddr> {
+        self.engine.as_ref().map(|engine| engine.address)
     }
 
     /// The chain.
@@ -226,6 +271,14 @@ impl NodeHandle {
         if self.server.stop().is_ok() {
             self.server.stopped().await;
         }
+        if let Some(Engine { server, driver, .. }) = self.engine {
+            if server.stop().is_ok() {
+                server.stopped().await;
+            }
+            if let Err(error) = tokio::task::spawn_blocking(move || driver.jobs().stop()).await {
+                tracing::error!(%error, "the builders did not stop");
+            }
+        }
         if let Some(preexec) = self.preexec
             && let Err(error) = tokio::task::spawn_blocking(move || preexec.stop()).await
         {
@@ -245,6 +298,9 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
         GenesisSource::File(path) => (genesis::read_genesis(path)?, false),
         GenesisSource::Inline { genesis, dev } => ((**genesis).clone(), *dev),
     };
+    if dev && config.engine.is_some() {
+        return Err(LaunchError::EngineOnDev);
+    }
     let store = Store::open(config.datadir.as_deref())?;
     let models = Models::default();
     let chain = Arc::new(Chain::open(store, genesis, models.clone())?);
@@ -252,7 +308,7 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
     let miner = dev.then(|| Arc::new(DevMiner::new(chain.clone(), pool.clone(), config.block_time.is_none())));
     // A model that became resident lets the transactions run that waited for it.
     let (waiting, waker) = (Arc::downgrade(&pool), miner.as_ref().map(Arc::downgrade));
-    ModelKeeper::start(&chain, models.clone(), move || {
+    let keeper = ModelKeeper::start(&chain, models.clone(), move || {
         let Some(pool) = waiting.upgrade() else { return };
         if pool.unpark()
             && let Some(miner) = waker.as_ref().and_then(Weak::upgrade)
@@ -269,7 +325,9 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
     let accounts = if dev { dev_accounts() } else { Vec::new() };
     let preexec = PreExecution::start(&chain, &pool, miner.as_ref(), config.pre_execution_threads);
     let preexec = preexec.map_err(LaunchError::Thread)?.map(Arc::new);
-    let api = rpc::Api::new(chain, pool, miner, accounts, models, crosscheck, preexec);
+    let driver = config.engine.is_some().then(|| Arc::new(Driver::new(chain.clone(), pool.clone(), keeper)));
+    let mut api = rpc::Api::new(chain, pool, miner, accounts, models, crosscheck, preexec);
+    api.driver = driver;
     let published = match (&config.models_dir, &api.miner) {
         (Some(dir), Some(miner)) => publish::publish_directory(&api, miner, dir)?,
         (Some(_), None) => return Err(LaunchError::ModelsNeedDev),

@@ -29,6 +29,14 @@ pub enum ChainError {
     /// The move would undo a finalised block.
     #[error("block {0} is not a descendant of the finalised block")]
     Finalised(B256),
+    /// Safe and finalised block must be the head or its ancestors.
+    #[error("block {block} is not an ancestor of the head {head}")]
+    NotAnAncestor {
+        /// The block named as safe or finalised.
+        block: B256,
+        /// The head named with it.
+        head: B256,
+    },
     /// This node cannot execute the block now. That says nothing about the block: it is neither valid nor invalid.
     #[error("this node cannot execute block {hash} at present: {reason}")]
     Stalled {

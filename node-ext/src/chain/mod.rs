@@ -2,13 +2,14 @@
 //!
 //! # The one internal interface
 //!
-//! Whoever decides about blocks (dev miner, block importer, later the Engine API and BFT) uses these and nothing else:
+//! Whoever decides about blocks (dev miner, block importer, [`crate::consensus`] under the Engine API) uses these and
+//! nothing else:
 //!
 //! | step | method | writes |
 //! |---|---|---|
 //! | build | `Chain::build` then [`Chain::adopt`] | the block and the head, in one transaction |
 //! | validate | [`Chain::import`] | the block, not the head |
-//! | fork choice | [`Chain::set_head`] | the canonical index and the head |
+//! | fork choice | [`Chain::fork_choice`], [`Chain::set_head`] | the canonical index, head, safe and finalised block |
 //! | finalise | [`Chain::finalise`] | the finalised block |
 //!
 //! A node that cannot execute a block ([`ChainError::Stalled`]) has said nothing about the block.
@@ -16,6 +17,7 @@
 mod build;
 mod error;
 mod execute;
+mod forkchoice;
 pub mod genesis;
 pub mod import;
 mod spec;
@@ -25,6 +27,7 @@ pub(crate) use build::logs_bloom;
 pub use build::{BuildAttributes, BuiltBlock};
 pub use error::ChainError;
 pub(crate) use execute::TransactionFeed;
+pub use forkchoice::ForkChoice;
 pub use genesis::GenesisError;
 pub use spec::ChainSpec;
 
@@ -42,6 +45,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub trait ChainListener: Send + Sync {
     /// The canonical chain moved; the blocks named are in the store.
     fn canonical_changed(&self, change: &CanonicalChange);
+
+    /// A block was validated and stored, on whatever branch.
+    fn imported(&self, _hash: B256) {}
 }
 
 /// The last block of the canonical chain.
@@ -153,32 +159,11 @@ impl Chain {
         Ok(built.block)
     }
 
-    /// Makes a known block the head (fork choice). Refuses to leave the finalised block's branch.
-    pub fn set_head(&self, hash: B256) -> Result<CanonicalChange, ChainError> {
-        let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        let header = self.header(hash)?;
-        if let Some(finalised) = self.store.finalised_hash()? {
-            let finalised_number = self.header(finalised)?.number;
-            let mut at = (hash, header.clone());
-            while at.1.number > finalised_number {
-                at = (at.1.parent_hash, self.header(at.1.parent_hash)?);
-            }
-            if at.0 != finalised {
-                return Err(ChainError::Finalised(hash));
-            }
+    fn announce_import(&self, hash: B256) {
+        let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for listener in listeners {
+            listener.imported(hash);
         }
-        let change = self.store.set_canonical(hash)?;
-        self.moved(Head { hash, header: Arc::new(header) }, &change);
-        Ok(change)
-    }
-
-    /// Finalises a canonical block: no later fork choice undoes it.
-    pub fn finalise(&self, hash: B256) -> Result<(), ChainError> {
-        let header = self.header(hash)?;
-        if self.store.canonical_hash(header.number)? != Some(hash) {
-            return Err(ChainError::UnknownBlock(hash));
-        }
-        Ok(self.store.set_finalised(hash)?)
     }
 
     fn moved(&self, head: Head, change: &CanonicalChange) {

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     crosscheck,
     inference::BlockInferences,
-    primitives::{Block, RecoveredTransaction},
+    primitives::{Block, RecoveredTransaction, Transaction},
     storage::{BlockState, StoredBlock},
 };
 use alloy_consensus::{BlockHeader, EMPTY_OMMER_ROOT_HASH, Header, proofs, transaction::SignerRecoverable};
@@ -98,6 +98,7 @@ impl Chain {
         let Block { header, body } = block;
         let stored = StoredBlock { hash, header, body, senders, receipts: execution.receipts };
         self.store().insert_block(&stored, &state, false)?;
+        self.announce_import(hash);
         Ok(hash)
     }
 
@@ -161,6 +162,14 @@ impl Chain {
 
     fn check_body(&self, hash: B256, block: &Block) -> Result<(), ChainError> {
         let (header, body) = (&block.header, &block.body);
+        // The form in which blob transactions travel between pools: its bytes would pass for a transaction's.
+        if body
+            .transactions
+            .iter()
+            .any(|tx| matches!(tx, Transaction::Eip4844(tx) if tx.tx().as_with_sidecar().is_some()))
+        {
+            return Err(ChainError::invalid(hash, "a blob transaction of a block carries no sidecar"));
+        }
         let root = proofs::calculate_transaction_root(&body.transactions);
         expect(hash, "transactions root", header.transactions_root, root)?;
         expect(hash, "ommers hash", header.ommers_hash, proofs::calculate_ommers_root(&body.ommers))?;

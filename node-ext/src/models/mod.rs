@@ -12,12 +12,15 @@ pub(crate) use read::{record as model_record, registered_models};
 use crate::{
     chain::{Chain, ChainListener},
     evm::{Models, REGISTRY_ADDRESS},
-    storage::CanonicalChange,
+    storage::{CanonicalChange, StateReader, StorageError},
 };
-use alloy_consensus::TxReceipt;
+use alloy_consensus::{Header, TxReceipt};
 use alloy_primitives::{B256, keccak256};
 use lockstep_engine::{Limits, LoadedModel};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{
+    Arc, LazyLock, Weak,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Models of at most so many bytes load at once.
 const LOAD_AT_ONCE: u64 = 4 * 1024 * 1024;
@@ -34,6 +37,8 @@ pub struct ModelKeeper {
     models: Models,
     limits: Limits,
     on_loaded: OnLoaded,
+    /// [`ModelKeeper::load_missing`] is at work.
+    loading: AtomicBool,
 }
 
 impl std::fmt::Debug for ModelKeeper {
@@ -55,12 +60,9 @@ impl ModelKeeper {
             models,
             limits: config.limits.engine(),
             on_loaded: Box::new(on_loaded),
+            loading: AtomicBool::new(false),
         });
-        for id in active_models(&chain.head_state()?)? {
-            if let Err(error) = keeper.load(chain, id) {
-                tracing::error!(model = %id, %error, "active model not loaded: transactions that call it are parked");
-            }
-        }
+        keeper.load_active(&chain.head_state()?)?;
         chain.listen(Arc::new(Follower(keeper.clone())));
         Ok(Some(keeper))
     }
@@ -70,11 +72,42 @@ impl ModelKeeper {
         &self.limits
     }
 
-    fn load(&self, chain: &Chain, id: B256) -> Result<(), ModelError> {
+    /// Loads on a thread of its own whatever is active after the block with this header and is not in memory. A block on a
+    /// side branch may call models that only its branch knows.
+    pub(crate) fn load_missing(self: &Arc<Self>, header: Header, hash: B256) {
+        if self.loading.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let Some(chain) = self.chain.upgrade() else { return };
+        let keeper = self.clone();
+        let load = move || {
+            let loaded = chain.store().state(&header, hash).map_err(ModelError::from);
+            if let Err(error) = loaded.and_then(|state| keeper.load_active(&state)) {
+                tracing::error!(%error, "the active models cannot be read");
+            }
+            keeper.loading.store(false, Ordering::Release);
+            (keeper.on_loaded)();
+        };
+        if let Err(error) = std::thread::Builder::new().name("model-load".into()).spawn(load) {
+            self.loading.store(false, Ordering::Release);
+            tracing::error!(%error, "no thread to load models on");
+        }
+    }
+
+    fn load_active(&self, state: &StateReader) -> Result<(), ModelError> {
+        for id in active_models(state)? {
+            if let Err(error) = self.load(state, id) {
+                tracing::error!(model = %id, %error, "active model not loaded: transactions that call it are parked");
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&self, state: &StateReader, id: B256) -> Result<(), ModelError> {
         if self.models.contains(&id) {
             return Ok(());
         }
-        let stored = read_model(&chain.head_state()?, id)?;
+        let stored = read_model(state, id)?;
         let (graph, weights) = (stored.graph.len(), stored.weights.len());
         match stored.load(&self.limits) {
             Ok(model) => self.models.insert(Arc::new(model)).map(drop)?,
@@ -86,50 +119,70 @@ impl ModelKeeper {
         Ok(())
     }
 
-    fn activated(self: &Arc<Self>, id: B256, bytes: u64) {
-        let Some(chain) = self.chain.upgrade() else { return };
-        let keeper = self.clone();
-        let load = move || match keeper.load(&chain, id) {
-            Ok(()) => (keeper.on_loaded)(),
-            Err(error) => {
-                tracing::error!(model = %id, %error, "active model not loaded: transactions that call it are parked");
-            }
-        };
-        if bytes <= LOAD_AT_ONCE {
-            load();
-        } else if let Err(error) = std::thread::Builder::new().name("model-load".into()).spawn(load) {
-            tracing::error!(model = %id, %error, "no thread to load the model on; restart the node");
+    /// The block was stored: what it activated becomes resident.
+    fn follow(self: &Arc<Self>, block: B256) -> Result<(), ModelError> {
+        let Some(chain) = self.chain.upgrade() else { return Ok(()) };
+        let activated = activated_in(&chain, block)?;
+        if activated.is_empty() {
+            return Ok(());
         }
+        let missing = |what| StorageError::Missing { what, key: block.to_string() };
+        let header = chain.store().header(block)?.ok_or_else(|| missing("header"))?;
+        let state = chain.store().state(&header, block)?;
+        for id in activated.into_iter().filter(|id| !self.models.contains(id)) {
+            let bytes = read::record(&state, id).map_or(0, |record| record.word.weights_length);
+            let (keeper, chain, header) = (self.clone(), chain.clone(), header.clone());
+            let load = move || {
+                let state = chain.store().state(&header, block).map_err(ModelError::from);
+                match state.and_then(|state| keeper.load(&state, id)) {
+                    Ok(()) => (keeper.on_loaded)(),
+                    Err(error) => {
+                        tracing::error!(model = %id, %error, "active model not loaded: transactions that call it are parked");
+                    }
+                }
+            };
+            if bytes <= LOAD_AT_ONCE {
+                load();
+            } else if let Err(error) = std::thread::Builder::new().name("model-load".into()).spawn(load) {
+                tracing::error!(model = %id, %error, "no thread to load the model on; restart the node");
+            }
+        }
+        Ok(())
     }
+}
+
+/// The models whose activation the block logged.
+fn activated_in(chain: &Chain, block: B256) -> Result<Vec<B256>, StorageError> {
+    let receipts = chain.store().receipts(block)?.unwrap_or_default();
+    Ok(receipts
+        .iter()
+        .flat_map(TxReceipt::logs)
+        .filter_map(|log| match log.topics() {
+            [event, id] if log.address == REGISTRY_ADDRESS && *event == *MODEL_ACTIVATED => Some(*id),
+            _ => None,
+        })
+        .collect())
 }
 
 /// Hears of blocks.
 struct Follower(Arc<ModelKeeper>);
 
+impl Follower {
+    fn follow(&self, block: B256) {
+        if let Err(error) = self.0.follow(block) {
+            tracing::error!(%block, %error, "block not read: models that it activated may be missing");
+        }
+    }
+}
+
 impl ChainListener for Follower {
     fn canonical_changed(&self, change: &CanonicalChange) {
-        let Some(chain) = self.0.chain.upgrade() else { return };
-        for block in &change.committed {
-            let receipts = match chain.store().receipts(*block) {
-                Ok(receipts) => receipts.unwrap_or_default(),
-                Err(error) => {
-                    tracing::error!(%block, %error, "receipts not read: models activated in the block are missing");
-                    continue;
-                }
-            };
-            for log in receipts.iter().flat_map(TxReceipt::logs) {
-                let [event, id] = log.topics() else { continue };
-                if log.address != REGISTRY_ADDRESS || *event != *MODEL_ACTIVATED {
-                    continue;
-                }
-                let bytes = chain
-                    .head_state()
-                    .map_err(ModelError::from)
-                    .and_then(|state| read::record(&state, *id))
-                    .map_or(0, |record| record.word.weights_length);
-                self.0.activated(*id, bytes);
-            }
-        }
+        change.committed.iter().for_each(|block| self.follow(*block));
+    }
+
+    /// Before the branch becomes canonical: its later blocks are validated before that.
+    fn imported(&self, block: B256) {
+        self.follow(block);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Entry, Pool, PoolError};
 use crate::{
-    chain::{Chain, TransactionFeed},
+    chain::{Chain, Head, TransactionFeed},
     primitives::RecoveredTransaction,
 };
 use alloy_consensus::Transaction as _;
@@ -31,9 +31,16 @@ pub(crate) struct PoolFeed<'a> {
 }
 
 impl<'a> PoolFeed<'a> {
+    /// For the block after the head.
     pub(crate) fn new(pool: &'a Pool, chain: &Chain, simulation: bool) -> Result<Self, PoolError> {
-        let base_fee = chain.next_base_fee(&chain.head().header).unwrap_or_default();
-        let runs: Vec<VecDeque<Entry>> = pool.executable(chain)?.into_iter().map(Into::into).collect();
+        Self::on(pool, chain, &chain.head(), simulation)
+    }
+
+    /// For the block after `parent`, which need not be the head.
+    pub(crate) fn on(pool: &'a Pool, chain: &Chain, parent: &Head, simulation: bool) -> Result<Self, PoolError> {
+        let base_fee = chain.next_base_fee(&parent.header).unwrap_or_default();
+        let state = chain.store().state(&parent.header, parent.hash)?;
+        let runs: Vec<VecDeque<Entry>> = pool.executable_on(&state)?.into_iter().map(Into::into).collect();
         let mut feed = Self { pool, base_fee, runs, heads: BinaryHeap::new(), current: 0, bytes: 0, simulation };
         for index in 0..feed.runs.len() {
             feed.push_head(index);

@@ -15,7 +15,7 @@ pub use follow::PoolFollower;
 pub use validate::MAX_TRANSACTION_BYTES;
 pub(crate) use validate::decode;
 
-use crate::{chain::Chain, primitives::RecoveredTransaction};
+use crate::{chain::Chain, primitives::RecoveredTransaction, storage::StateReader};
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256};
@@ -138,6 +138,11 @@ impl Pool {
         Ok(hash)
     }
 
+    /// Goes up with each arrival.
+    pub(crate) fn arrival_count(&self) -> u64 {
+        self.lock().arrivals
+    }
+
     /// The transaction with this hash.
     pub fn get(&self, hash: B256) -> Option<Arc<RecoveredTransaction>> {
         let inner = self.lock();
@@ -193,7 +198,8 @@ impl Pool {
 
     /// Removes all transactions.
     pub(crate) fn clear(&self) {
-        *self.lock() = Inner::default();
+        let mut inner = self.lock();
+        *inner = Inner { arrivals: inner.arrivals, ..Inner::default() };
     }
 
     /// Removes what the head state has made impossible: nonces already used.
@@ -213,7 +219,11 @@ impl Pool {
 
     /// What the next block could take: per sender the unbroken run of nonces from the state's nonce on.
     pub(crate) fn executable(&self, chain: &Chain) -> Result<Vec<Vec<Entry>>, PoolError> {
-        let state = chain.head_state()?;
+        self.executable_on(&chain.head_state()?)
+    }
+
+    /// As [`Pool::executable`], for a block on top of this state.
+    pub(crate) fn executable_on(&self, state: &StateReader) -> Result<Vec<Vec<Entry>>, PoolError> {
         let inner = self.lock();
         let mut all = Vec::with_capacity(inner.senders.len());
         for (sender, queue) in &inner.senders {

@@ -3,6 +3,7 @@
 use super::error::{IntoRpc, NOT_FOUND, RpcResult, error};
 use crate::{
     chain::{BuildAttributes, Chain},
+    consensus::Driver,
     crosscheck::{CrossCheck, Faults},
     evm::Models,
     miner::DevMiner,
@@ -34,6 +35,8 @@ pub struct Api {
     pub crosscheck: Option<Arc<CrossCheck>>,
     /// Pre-execution, where it is on.
     pub preexec: Option<Arc<PreExecution>>,
+    /// Where a consensus side outside decides about blocks.
+    pub driver: Option<Arc<Driver>>,
     /// Faults injected on purpose (dev).
     pub faults: Arc<Faults>,
     pub(crate) filters: super::filters::Filters,
@@ -75,6 +78,7 @@ impl Api {
             models,
             crosscheck,
             preexec,
+            driver: None,
             faults,
             filters: Default::default(),
             gate: Default::default(),
@@ -93,13 +97,27 @@ impl Api {
                 BlockNumberOrTag::Latest | BlockNumberOrTag::Pending => Ok(Some(self.chain.head().hash)),
                 BlockNumberOrTag::Earliest => Ok(Some(self.chain.genesis_hash())),
                 BlockNumberOrTag::Number(number) => store.canonical_hash(number).rpc(),
-                BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized => match store.finalised_hash().rpc()? {
+                BlockNumberOrTag::Safe => match self.safe()? {
                     Some(hash) => Ok(Some(hash)),
-                    // Without a consensus side, only whoever runs this node can take blocks back.
-                    None => Ok(Some(self.chain.head().hash)),
+                    None => self.finalised(),
                 },
+                BlockNumberOrTag::Finalized => self.finalised(),
             },
         }
+    }
+
+    /// The safe block, where it still is on the canonical chain.
+    fn safe(&self) -> RpcResult<Option<B256>> {
+        let store = self.chain.store();
+        let Some(hash) = store.safe_hash().rpc()? else { return Ok(None) };
+        let number = self.chain.header(hash).rpc()?.number;
+        Ok(store.canonical_hash(number).rpc()?.filter(|canonical| *canonical == hash))
+    }
+
+    fn finalised(&self) -> RpcResult<Option<B256>> {
+        let finalised = self.chain.store().finalised_hash().rpc()?;
+        // Without a consensus side, only whoever runs this node can take blocks back.
+        Ok(finalised.or_else(|| self.driver.is_none().then(|| self.chain.head().hash)))
     }
 
     /// The block that a request names; an error where there is none.

@@ -8,6 +8,7 @@ mod call;
 mod config;
 mod debug;
 mod devnet;
+pub mod engine;
 mod error;
 mod estimate;
 mod fees;
@@ -25,6 +26,7 @@ mod subscribe;
 
 pub use access::Api;
 
+use crate::consensus::Driver;
 use error::{RpcResult, internal, invalid_params};
 use jsonrpsee::{
     RpcModule,
@@ -39,6 +41,8 @@ use std::{net::SocketAddr, sync::Arc};
 pub mod limits {
     /// Bytes of a request.
     pub const REQUEST_BYTES: u32 = 16 * 1024 * 1024;
+    /// Bytes of a request to the Engine API: a block of 8 MiB is twice as many hexadecimal digits.
+    pub const ENGINE_REQUEST_BYTES: u32 = 32 * 1024 * 1024;
     /// Bytes of a response.
     pub const RESPONSE_BYTES: u32 = 64 * 1024 * 1024;
     /// Requests in a batch.
@@ -138,13 +142,36 @@ pub fn check_address(address: SocketAddr) -> Result<(), ServeError> {
 }
 
 /// Starts the server; returns its address (the port may have been 0) and the handle that stops it.
-pub async fn serve(api: Api, address: SocketAddr) -> Result<(SocketAddr, ServerHandle), ServeError> {
+pub async fn serve(api: Arc<Api>, address: SocketAddr) -> Result<(SocketAddr, ServerHandle), ServeError> {
+    let module = methods(api.clone())?;
+    listen(&api, address, None, module).await
+}
+
+/// Starts the server of the Engine API, which has the other methods too but for the dev ones.
+pub async fn serve_engine(
+    api: Arc<Api>,
+    address: SocketAddr,
+    secret: engine::JwtSecret,
+    driver: &Arc<Driver>,
+) -> Result<(SocketAddr, ServerHandle), ServeError> {
+    let mut methods = Methods::common(api.clone());
+    engine::add(&mut methods, driver);
+    let module = methods.finish()?;
+    listen(&api, address, Some(secret), module).await
+}
+
+async fn listen(
+    api: &Api,
+    address: SocketAddr,
+    secret: Option<engine::JwtSecret>,
+    module: RpcModule<Api>,
+) -> Result<(SocketAddr, ServerHandle), ServeError> {
     let middleware = tower::ServiceBuilder::new()
         .layer(origin::hosts(address))
-        .layer(origin::Origins::new(address, !api.accounts.is_empty()));
-    let module = methods(api)?;
+        .layer(origin::Origins::new(address, !api.accounts.is_empty() || secret.is_some()))
+        .layer(engine::Tokens(secret));
     let config = ServerConfig::builder()
-        .max_request_body_size(limits::REQUEST_BYTES)
+        .max_request_body_size(if secret.is_some() { limits::ENGINE_REQUEST_BYTES } else { limits::REQUEST_BYTES })
         .max_response_body_size(limits::RESPONSE_BYTES)
         .max_connections(limits::CONNECTIONS)
         .set_batch_request_config(BatchRequestConfig::Limit(limits::BATCH))
@@ -158,29 +185,41 @@ pub async fn serve(api: Api, address: SocketAddr) -> Result<(SocketAddr, ServerH
     Ok((address, server.start(module)))
 }
 
-fn methods(api: Api) -> Result<RpcModule<Api>, RegisterMethodError> {
-    let dev = api.miner.is_some();
-    let mut methods = Methods { module: RpcModule::from_arc(Arc::new(api)), failed: None };
-    blocks::add(&mut methods);
-    state::add(&mut methods);
-    call::add(&mut methods);
-    estimate::add(&mut methods);
-    fees::add(&mut methods);
-    send::add(&mut methods);
-    logs::add(&mut methods);
-    filters::add(&mut methods);
-    debug::add(&mut methods);
-    config::add(&mut methods);
-    payload::add(&mut methods);
-    simulate::add(&mut methods);
-    subscribe::add(&mut methods);
-    lockstep::add(&mut methods, dev);
-    if dev {
+fn methods(api: Arc<Api>) -> Result<RpcModule<Api>, RegisterMethodError> {
+    let mut methods = Methods::common(api.clone());
+    if api.miner.is_some() {
         devnet::add(&mut methods);
         impersonate::add(&mut methods);
     }
-    match methods.failed {
-        Some(error) => Err(error),
-        None => Ok(methods.module),
+    methods.finish()
+}
+
+impl Methods {
+    /// What every port offers.
+    fn common(api: Arc<Api>) -> Self {
+        let dev = api.miner.is_some();
+        let mut methods = Self { module: RpcModule::from_arc(api), failed: None };
+        blocks::add(&mut methods);
+        state::add(&mut methods);
+        call::add(&mut methods);
+        estimate::add(&mut methods);
+        fees::add(&mut methods);
+        send::add(&mut methods);
+        logs::add(&mut methods);
+        filters::add(&mut methods);
+        debug::add(&mut methods);
+        config::add(&mut methods);
+        payload::add(&mut methods);
+        simulate::add(&mut methods);
+        subscribe::add(&mut methods);
+        lockstep::add(&mut methods, dev);
+        methods
+    }
+
+    fn finish(self) -> Result<RpcModule<Api>, RegisterMethodError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.module),
+        }
     }
 }

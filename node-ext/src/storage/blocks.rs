@@ -5,8 +5,8 @@ use super::{
     checks::append_unchecked,
     error::decode,
     schema::{
-        BODIES, CANONICAL, CODES, HEADERS, Hash, INFERENCES, META, META_FINALISED, META_GENESIS, META_HEAD, NODES,
-        PATCHES, RECEIPTS, SENDERS, TRANSACTIONS,
+        BODIES, CANONICAL, CODES, HEADERS, Hash, INFERENCES, META, META_FINALISED, META_GENESIS, META_HEAD, META_SAFE,
+        NODES, PATCHES, RECEIPTS, SENDERS, TRANSACTIONS,
     },
 };
 use crate::primitives::{Body, Receipt, Transaction};
@@ -53,6 +53,13 @@ pub struct CanonicalChange {
     pub committed: Vec<B256>,
 }
 
+impl CanonicalChange {
+    /// Whether nothing moved.
+    pub fn is_empty(&self) -> bool {
+        self.reverted.is_empty() && self.committed.is_empty()
+    }
+}
+
 impl Store {
     /// Writes a block with its state; with `make_head` the canonical chain then ends in it.
     /// When this returns, the block is on disk.
@@ -91,10 +98,23 @@ impl Store {
         Ok(change)
     }
 
-    /// Moves the head to a block that is stored already.
-    pub(crate) fn set_canonical(&self, head: B256) -> Result<CanonicalChange, StorageError> {
+    /// Moves the head to a block that is stored already, with the safe and the finalised block where given.
+    pub(crate) fn set_fork_choice(
+        &self,
+        head: B256,
+        safe: Option<B256>,
+        finalised: Option<B256>,
+    ) -> Result<CanonicalChange, StorageError> {
         let tx = self.write()?;
         let change = write_canonical(&tx, head)?;
+        {
+            let mut meta = tx.open_table(META)?;
+            for (key, hash) in [(META_SAFE, safe), (META_FINALISED, finalised)] {
+                if let Some(hash) = hash {
+                    meta.insert(key, hash.as_slice())?;
+                }
+            }
+        }
         tx.commit()?;
         Ok(change)
     }
@@ -119,8 +139,9 @@ impl Store {
         self.meta(META_FINALISED)
     }
 
-    pub(crate) fn set_finalised(&self, hash: B256) -> Result<(), StorageError> {
-        self.set_meta(META_FINALISED, hash)
+    /// The hash of the block that the consensus side calls safe.
+    pub fn safe_hash(&self) -> Result<Option<B256>, StorageError> {
+        self.meta(META_SAFE)
     }
 
     fn meta(&self, key: &str) -> Result<Option<B256>, StorageError> {
@@ -286,13 +307,13 @@ mod tests {
             store.insert_block(b, &BlockState::default(), true).unwrap();
         }
         assert_eq!(store.insert_block(&b1, &BlockState::default(), false).unwrap(), CanonicalChange::default());
-        let change = store.set_canonical(b1.hash).unwrap();
+        let change = store.set_fork_choice(b1.hash, None, None).unwrap();
         assert_eq!(change, CanonicalChange { reverted: vec![a2.hash, a1.hash], committed: vec![b1.hash] });
         assert_eq!(store.canonical_hash(1).unwrap(), Some(b1.hash));
         assert_eq!(store.canonical_hash(2).unwrap(), None);
-        let change = store.set_canonical(genesis.hash).unwrap();
+        let change = store.set_fork_choice(genesis.hash, None, None).unwrap();
         assert_eq!(change, CanonicalChange { reverted: vec![b1.hash], committed: vec![] });
-        let change = store.set_canonical(a2.hash).unwrap();
+        let change = store.set_fork_choice(a2.hash, None, None).unwrap();
         assert_eq!(change.committed, vec![a1.hash, a2.hash]);
         assert_eq!(store.head_hash().unwrap(), Some(a2.hash));
     }

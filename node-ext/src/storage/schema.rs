@@ -38,6 +38,7 @@ pub(crate) const UNCHECKED: TableDefinition<'_, u64, &[u8]> = TableDefinition::n
 pub(crate) const META_VERSION: &str = "version";
 pub(crate) const META_GENESIS: &str = "genesis";
 pub(crate) const META_HEAD: &str = "head";
+pub(crate) const META_SAFE: &str = "safe";
 pub(crate) const META_FINALISED: &str = "finalised";
 
 /// Begins a write transaction that is on disk when its commit returns.

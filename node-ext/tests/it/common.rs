@@ -34,10 +34,15 @@ impl Client {
 
     /// Posts a body.
     pub(crate) fn post(&self, body: &str) -> std::io::Result<Value> {
+        self.post_with("", body)
+    }
+
+    /// Posts a body with a further header, which ends in a line break.
+    pub(crate) fn post_with(&self, header: &str, body: &str) -> std::io::Result<Value> {
         let mut stream = TcpStream::connect_timeout(&self.0, Duration::from_secs(5))?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let head = format!(
-            "POST / HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "POST / HTTP/1.1\r\nhost: {}\r\n{header}content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             self.0,
             body.len()
         );

@@ -1,8 +1,11 @@
 //! The node seen from outside: by JSON-RPC, over restarts and kills, and against other people's chains.
 
 mod common;
+mod consensus;
 mod crash;
 mod dev_methods;
+mod engine_api;
+mod engine_forks;
 mod ethereum_tests;
 mod execution_apis;
 mod hostile;
