@@ -5,7 +5,11 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
+use alloy_primitives::{B256, I256, hex};
+use alloy_sol_types::SolCall;
 use common::{command, import, lockstep, text};
+use lockstep_precompile::abi::IInference;
+use serde_json::{Value, json};
 
 /// A running `lockstep node`, killed at the end.
 struct Node {
@@ -82,6 +86,86 @@ fn models_are_published_at_start_and_later_and_survive_a_restart() {
     assert_eq!(node.stop(), 0, "Ctrl-C is a clean end");
     let node = Node::start(&["--dev", "--datadir", &data]);
     assert!(node.banner.contains(wine_report["modelId"].as_str().unwrap()), "{}", node.banner);
+}
+
+/// The result of a method.
+fn rpc(url: &str, method: &str, params: Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let answer: Value = ureq::post(url).send_json(&body).unwrap().body_mut().read_json().unwrap();
+    assert!(answer.get("error").is_none(), "{method}: {answer}");
+    answer["result"].clone()
+}
+
+#[test]
+fn a_proof_is_checked_without_a_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, iris) = import("iris_forest", dir.path());
+    let node = Node::start(&["--dev", "--models", &text(dir.path())]);
+    let id: B256 = iris["modelId"].as_str().unwrap().parse().unwrap();
+    let x = [51, 35, 14, 2].map(|v| I256::try_from(v * 10i128.pow(17)).unwrap());
+    let call = IInference::classifyCall { modelId: id, x: x.to_vec() }.abi_encode();
+    let to = "0x0000000000000000000000000000000000000a11";
+    let from = rpc(&node.url, "eth_accounts", json!([]))[0].clone();
+    let tx = json!({"from": from, "to": to, "data": hex::encode_prefixed(call), "gas": "0x100000"});
+    let hash = rpc(&node.url, "eth_sendTransaction", json!([tx]));
+    let returned = rpc(&node.url, "eth_call", json!([tx, "latest"]));
+    let proof = rpc(&node.url, "lockstep_getInferenceProof", json!([hash]));
+    drop(node);
+
+    let path = text(dir.path().join("proof.json"));
+    let write = |proof: &Value| std::fs::write(&path, proof.to_string()).unwrap();
+    write(&proof);
+    let block = proof["blockHash"].as_str().unwrap();
+    for implementation in ["fast", "reference"] {
+        let checked = lockstep([
+            "verify",
+            &path,
+            "--model",
+            &text(&file),
+            "--block-hash",
+            block,
+            "--implementation",
+            implementation,
+            "--json",
+        ])
+        .json();
+        assert_eq!((&checked["recomputed"], &checked["returned"]), (&json!(true), &returned));
+        assert_eq!(checked["leaf"]["transactionHash"], hash);
+    }
+    let shown = lockstep(["verify", &path]);
+    assert!(shown.status == 0 && shown.stdout.contains("NOT COMPUTED AGAIN"), "{shown:?}");
+    let other = lockstep(["verify", &path, "--block-hash", &format!("{:#x}", B256::ZERO)]);
+    assert!(other.status == 1 && other.stderr.contains(block), "{other:?}");
+
+    for (key, value) in [("gas", json!(1)), ("outputsHash", json!(B256::ZERO))] {
+        let mut forged = proof.clone();
+        forged["leaf"][key] = value;
+        write(&forged);
+        let run = lockstep(["verify", &path, "--model", &text(&file)]);
+        assert!(run.status == 1 && run.stderr.contains("extraData"), "{run:?}");
+    }
+    write(&json!({"header": "0x"}));
+    let run = lockstep(["verify", &path]);
+    assert!(run.status == 3 && run.stderr.contains("lockstep_getInferenceProof"), "{run:?}");
+}
+
+#[test]
+fn the_engine_api_is_on_where_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let genesis = text(dir.path().join("genesis.json"));
+    assert_eq!(lockstep(["genesis", "-o", &genesis]).status, 0);
+    let data = text(dir.path().join("chain"));
+    let node = Node::start(&["--genesis", &genesis, "--datadir", &data, "--authrpc-port", "0"]);
+    let (_, address) = node.banner.split_once("Engine API at ").expect(&node.banner);
+    let address = address.lines().next().unwrap();
+    assert!(ureq::get(address).call().is_err(), "without a token");
+    let secret = std::fs::read_to_string(dir.path().join("chain/jwt.hex")).unwrap();
+    assert_eq!(secret.len(), 64);
+
+    let usage = lockstep(["node", "--genesis", &genesis, "--authrpc-port", "0"]);
+    assert!(usage.status == 2 && usage.stderr.contains("--jwt-secret"), "{usage:?}");
+    let usage = lockstep(["node", "--dev", "--authrpc-port", "0", "--datadir", &data]);
+    assert!(usage.status == 2 && usage.stderr.contains("--genesis"), "{usage:?}");
 }
 
 #[test]

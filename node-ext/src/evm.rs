@@ -61,6 +61,12 @@ impl EvmSource {
         (self.factory.clone().with_memo(self.memo.for_blocks()).with_sink(Arc::new(sink.clone())), sink)
     }
 
+    /// For executing a stored block once more: recorded, and remembered with the calls.
+    pub(crate) fn for_replay(&self) -> (NodeEvmFactory, BlockSink) {
+        let sink = BlockSink::default();
+        (self.for_call().with_sink(Arc::new(sink.clone())), sink)
+    }
+
     /// For pre-execution: what is computed is there when a block needs it. One thread; blocks come first.
     pub(crate) fn for_pre_execution(&self) -> NodeEvmFactory {
         self.factory

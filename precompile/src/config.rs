@@ -6,13 +6,14 @@ use lockstep_engine::{LS1_VERSION, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::commitment::HEADER_RULE;
 use crate::gas::{GasSchedule, SCHEDULES};
 
 /// The key under `config` in genesis.json.
 pub const KEY: &str = "lockstep";
 
-/// Header rules that this binary knows.
-pub const HEADER_RULES: [&str; 1] = ["none"];
+/// Header rules that this binary knows: blocks commit to their inferences, or they do not.
+pub const HEADER_RULES: [&str; 2] = [HEADER_RULE, "none"];
 
 /// Interfaces written for other chains that this binary serves.
 pub const FOREIGN_INTERFACES: [&str; 0] = [];
@@ -143,6 +144,11 @@ impl LockstepConfig {
         block_number >= self.activation
     }
 
+    /// Whether this block's header commits to its inferences.
+    pub fn commits(&self, block_number: u64) -> bool {
+        self.header_rule == HEADER_RULE && self.is_active(block_number)
+    }
+
     /// The gas table. A checked configuration always names one.
     pub fn schedule(&self) -> Option<&'static GasSchedule> {
         GasSchedule::by_version(self.gas_schedule)
@@ -186,7 +192,7 @@ mod tests {
             "activation": 0, "ls1": [1], "gasSchedule": 1,
             "limits": { "maxCallData": 1048576, "maxGraphBytes": 262144, "maxWeightBytes": 268435456, "maxNodes": 4096,
                         "maxPeakMemory": 1073741824, "maxActiveModels": 1024, "maxActiveWeightBytes": 4294967296u64 },
-            "headerRule": "none", "foreignInterfaces": []
+            "headerRule": "inferenceRoot", "foreignInterfaces": []
         })
     }
 

@@ -10,6 +10,7 @@
 //! - No failure and no look-up changes state, warmth included.
 
 pub mod abi;
+pub mod commitment;
 pub mod config;
 pub mod evm;
 pub mod execute;
@@ -20,9 +21,10 @@ pub mod sink;
 pub mod store;
 pub mod wad;
 
+pub use commitment::{InferenceLeaf, InferencePath};
 pub use config::{ChainLimits, ConfigError, LockstepConfig};
 pub use evm::{LockstepEvmFactory, precompiles};
-pub use execute::{CallEnv, Outcome, execute};
+pub use execute::{CallEnv, Outcome, RecomputeError, Recomputed, execute, recompute};
 pub use gas::GasSchedule;
 pub use memo::{Memo, MemoKey};
 pub use registry::{PRECOMPILE_ADDRESS, REGISTRY_ADDRESS, RecordWord, RegistryView};

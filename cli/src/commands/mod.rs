@@ -12,6 +12,7 @@ pub(crate) mod publish;
 pub(crate) mod quote;
 pub(crate) mod run;
 pub(crate) mod tokenize;
+pub(crate) mod verify;
 
 use clap::Subcommand;
 
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Compare(compare::Args),
     Bind(bind::Args),
     Publish(publish::Args),
+    Verify(verify::Args),
     Node(node::Args),
     Genesis(genesis::Args),
     Doctor(doctor::Args),
@@ -47,6 +49,7 @@ impl Command {
             Self::Compare(a) => a.json,
             Self::Bind(a) => a.json,
             Self::Publish(a) => a.json,
+            Self::Verify(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Node(_) | Self::Genesis(_) | Self::Kit(_) => false,
         }
@@ -68,6 +71,7 @@ impl Command {
             Self::Compare(a) => compare::execute(a),
             Self::Bind(a) => bind::execute(a),
             Self::Publish(a) => publish::execute(a),
+            Self::Verify(a) => verify::execute(a),
             Self::Node(a) => node::execute(a),
             Self::Genesis(a) => genesis::execute(a),
             Self::Doctor(a) => doctor::execute(a),

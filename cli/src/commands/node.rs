@@ -1,14 +1,16 @@
 //! `lockstep node`: a chain with the precompile, on this machine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy_primitives::{B256, hex};
 use lockstep_node_ext::dev::{DEV_BALANCE_ETHER, DEV_MNEMONIC, dev_accounts};
 use lockstep_node_ext::publish::DirectoryError;
+use lockstep_node_ext::rpc::engine::{DEFAULT_AUTH_PORT, JwtSecret};
 use lockstep_node_ext::{
-    DEFAULT_HTTP_PORT, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle, default_pre_execution_threads,
+    DEFAULT_HTTP_PORT, EngineConfig, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle,
+    default_pre_execution_threads,
 };
 
 use crate::failure::Failure;
@@ -24,6 +26,7 @@ use crate::report::{call, model, number::grouped};
   lockstep node --dev --models .                        every .lsm here is published and active when the node is up
   lockstep node --dev --datadir chain                   the chain survives a restart
   lockstep node --genesis genesis.json --datadir chain --import chain.rlp
+  lockstep node --genesis genesis.json --datadir chain --jwt-secret jwt.hex     a consensus client decides, by the Engine API
 
 Then, in another shell:
   lockstep publish risk.lsm --rpc http://127.0.0.1:8545
@@ -50,6 +53,17 @@ pub(crate) struct Args {
     /// Address where JSON-RPC listens
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     http_addr: IpAddr,
+    /// Port of the Engine API, by which a consensus client decides about blocks; 0 takes a free one. On where one of the
+    /// three options about it is given, 8551 where not named
+    #[arg(long, value_name = "PORT")]
+    authrpc_port: Option<u16>,
+    /// Address where the Engine API listens; 127.0.0.1 where not given
+    #[arg(long, value_name = "IP")]
+    authrpc_addr: Option<IpAddr>,
+    /// The secret shared with the consensus client, 64 hexadecimal digits; made where it is not there. DATADIR/jwt.hex
+    /// where not given
+    #[arg(long, value_name = "FILE")]
+    jwt_secret: Option<PathBuf>,
     /// Seconds between blocks, instead of a block for each transaction
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     block_time: Option<Duration>,
@@ -76,7 +90,9 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     if let Some(dir) = args.models.as_ref().filter(|d| !d.is_dir()) {
         return Err(Failure::Usage(format!("--models {} is no folder", dir.display())));
     }
+    let engine = engine(&args)?;
     let config = NodeConfig {
+        engine,
         genesis: args.genesis.clone().map_or(GenesisSource::Dev, GenesisSource::File),
         datadir: args.datadir.clone(),
         http_addr: SocketAddr::new(args.http_addr, args.http_port),
@@ -96,6 +112,23 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     })
 }
 
+/// Where the Engine API listens, where it is wanted.
+fn engine(args: &Args) -> Result<Option<EngineConfig>, Failure> {
+    if args.authrpc_port.is_none() && args.authrpc_addr.is_none() && args.jwt_secret.is_none() {
+        return Ok(None);
+    }
+    if args.dev {
+        return Err(Failure::Usage(LaunchError::EngineOnDev.to_string()));
+    }
+    let in_datadir = || args.datadir.as_ref().map(|dir| dir.join("jwt.hex"));
+    let file = args.jwt_secret.clone().or_else(in_datadir).ok_or_else(|| {
+        Failure::Usage("the Engine API needs a secret: name its file with --jwt-secret, or give a --datadir".into())
+    })?;
+    let secret = JwtSecret::read_or_create(&file).map_err(|e| Failure::Other(e.into()))?;
+    let ip = args.authrpc_addr.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Ok(Some(EngineConfig { address: SocketAddr::new(ip, args.authrpc_port.unwrap_or(DEFAULT_AUTH_PORT)), secret }))
+}
+
 async fn wait_for_stop() -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -112,7 +145,7 @@ async fn wait_for_stop() -> std::io::Result<()> {
 fn failure(e: LaunchError) -> Failure {
     let text = || e.to_string();
     match &e {
-        LaunchError::ModelsNeedDev => Failure::Usage(text()),
+        LaunchError::ModelsNeedDev | LaunchError::EngineOnDev => Failure::Usage(text()),
         LaunchError::Publish(DirectoryError::Publish { path, source }) => match source {
             lockstep_node_ext::publish::PublishError::Model(_) => {
                 Failure::refused(path.display().to_string(), source.to_string())
@@ -137,6 +170,9 @@ fn banner(args: &Args, node: &NodeHandle) -> String {
     match &args.datadir {
         Some(dir) => out.push_str(&format!("kept in {}\n", dir.display())),
         None => out.push_str("kept in memory: it is gone when the node stops (--datadir keeps it)\n"),
+    }
+    if let Some(address) = node.engine_addr() {
+        out.push_str(&format!("Engine API at http://{address}\n"));
     }
     if spec.lockstep.is_none() {
         out.push_str("the genesis has no config.lockstep: a plain Ethereum chain, without inference\n");

@@ -33,7 +33,7 @@ pub struct BuildAttributes {
     pub withdrawals: Withdrawals,
     /// The block's gas limit.
     pub gas_limit: u64,
-    /// Free data of the proposer.
+    /// Free data of the proposer, where headers do not commit to inferences.
     pub extra_data: Bytes,
     /// Whether contracts may send transactions (against EIP-3607): dev chains only, for impersonated accounts.
     pub contracts_send: bool,
@@ -100,6 +100,7 @@ impl Chain {
             withdrawals: shanghai.then_some(&attributes.withdrawals),
             extra_data: attributes.extra_data.clone(),
             patch: attributes.patch.as_ref(),
+            replay: false,
         };
         let execution = execute_block(spec, self.evm(), &state, env.clone(), context, feed)
             .map_err(|error| classify(parent_hash, error))?;
@@ -127,6 +128,11 @@ impl Chain {
             execution.transactions.into_iter().map(|tx| Arc::unwrap_or_clone(tx).into_parts()).unzip();
         let body =
             Body { transactions, ommers: Vec::new(), withdrawals: shanghai.then(|| attributes.withdrawals.clone()) };
+        let inferences = BlockInferences::new(execution.inferences, &body);
+        let extra_data = match spec.commits(parent.number + 1) {
+            true => inferences.commitment().into(),
+            false => attributes.extra_data.clone(),
+        };
         let header = Header {
             parent_hash,
             ommers_hash: EMPTY_OMMER_ROOT_HASH,
@@ -140,7 +146,7 @@ impl Chain {
             gas_limit: attributes.gas_limit,
             gas_used: execution.gas_used,
             timestamp: time,
-            extra_data: attributes.extra_data.clone(),
+            extra_data,
             mix_hash: attributes.prev_randao,
             base_fee_per_gas: self.next_base_fee(parent),
             withdrawals_root: shanghai.then(|| match attributes.withdrawals.is_empty() {
@@ -157,7 +163,6 @@ impl Chain {
             Some(patch) => Some(serde_json::to_vec(patch).map_err(|e| ChainError::invalid(parent_hash, e))?),
             None => None,
         };
-        let inferences = BlockInferences::new(execution.inferences, &body);
         let hash = header.hash_slow();
         let unchecked = crosscheck::encode(hash, header.number, &inferences);
         Ok(BuiltBlock {

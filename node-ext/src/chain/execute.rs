@@ -43,6 +43,8 @@ pub(crate) struct BlockContext<'a> {
     pub(crate) extra_data: Bytes,
     /// State written before the block, on dev chains (`anvil_setBalance` and its like).
     pub(crate) patch: Option<&'a StateOverride>,
+    /// The block is in the store already: somebody wants to see it run.
+    pub(crate) replay: bool,
 }
 
 /// What executing a block gave.
@@ -81,7 +83,7 @@ pub(crate) fn execute_block(
     context: BlockContext<'_>,
     feed: &mut dyn TransactionFeed,
 ) -> Result<Execution, ExecuteError> {
-    let _executing = evm_source.executing();
+    let _executing = (!context.replay).then(|| evm_source.executing());
     let executed = execute(spec, evm_source, state, env, context, feed);
     // The executor reports failed reads in system calls and withdrawals as faults of the block.
     match state.fault() {
@@ -104,7 +106,7 @@ fn execute(
     if let Some(patch) = context.patch {
         apply_state_overrides(patch.clone(), &mut db).map_err(|e| ExecuteError::Patch(e.to_string()))?;
     }
-    let (evm_factory, sink) = evm_source.for_block();
+    let (evm_factory, sink) = if context.replay { evm_source.for_replay() } else { evm_source.for_block() };
     let factory = EthBlockExecutorFactory::new(AlloyReceiptBuilder::default(), spec.clone(), evm_factory);
     let evm = factory.evm_factory().create_evm(&mut db, env);
     let ctx = EthBlockExecutionCtx {

@@ -20,6 +20,7 @@ mod execute;
 mod forkchoice;
 pub mod genesis;
 pub mod import;
+mod replay;
 mod spec;
 mod validate;
 

@@ -51,6 +51,11 @@ impl ChainSpec {
         }
     }
 
+    /// Whether the header of this block commits to its inferences.
+    pub fn commits(&self, number: u64) -> bool {
+        self.lockstep.as_ref().is_some_and(|rules| rules.commits(number))
+    }
+
     /// Parameters of the base fee.
     pub fn base_fee_params(&self) -> BaseFeeParams {
         BaseFeeParams::ethereum()

@@ -47,15 +47,10 @@ impl Chain {
             })
             .collect::<Result<Vec<Address>, _>>()
             .map_err(|error| ChainError::invalid(hash, error))?;
-        let mut feed = WholeBlock {
-            queue: block
-                .body
-                .transactions
-                .iter()
-                .zip(&senders)
-                .map(|(tx, sender)| Arc::new(RecoveredTransaction::new_unchecked(tx.clone(), *sender)))
-                .collect(),
-        };
+        let transactions = block.body.transactions.iter().zip(&senders);
+        let mut feed = WholeBlock::new(
+            transactions.map(|(tx, sender)| Arc::new(RecoveredTransaction::new_unchecked(tx.clone(), *sender))),
+        );
         let header = &block.header;
         let env = EvmEnv::for_eth_block(
             header,
@@ -71,6 +66,7 @@ impl Chain {
             withdrawals: block.body.withdrawals.as_ref(),
             extra_data: header.extra_data.clone(),
             patch: None,
+            replay: false,
         };
         let execution = execute_block(self.spec(), self.evm(), &state, env, context, &mut feed)
             .map_err(|error| classify(hash, error))?;
@@ -88,6 +84,9 @@ impl Chain {
         expect(hash, "state root", header.state_root, update.root)?;
 
         let inferences = BlockInferences::new(execution.inferences, &block.body);
+        if self.spec().commits(header.number) {
+            expect(hash, "commitment to inferences", &header.extra_data, &inferences.commitment().into())?;
+        }
         let state = BlockState {
             nodes: update.nodes,
             codes: super::new_codes(&execution.bundle),
@@ -189,8 +188,14 @@ impl Chain {
 }
 
 /// Every transaction of the block, in order; the first that does not run makes the block fail.
-struct WholeBlock {
+pub(super) struct WholeBlock {
     queue: VecDeque<Arc<RecoveredTransaction>>,
+}
+
+impl WholeBlock {
+    pub(super) fn new(transactions: impl Iterator<Item = Arc<RecoveredTransaction>>) -> Self {
+        Self { queue: transactions.collect() }
+    }
 }
 
 impl TransactionFeed for WholeBlock {

@@ -2,8 +2,9 @@
 
 use super::{
     Api, Methods,
-    error::{IntoRpc, RpcResult, internal, invalid_params},
+    error::{IntoRpc, RpcResult, internal, invalid_params, server},
 };
+use crate::inference::InferenceProof;
 use crate::models::{ModelError, model_record, registered_models};
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, U64};
@@ -20,6 +21,10 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
                 Some(json) => serde_json::from_slice::<Value>(&json).map_err(internal),
                 None => Ok(Value::Array(Vec::new())),
             }
+        })
+        .add("lockstep_getInferenceProof", |api, args| {
+            let transaction: B256 = args.next()?;
+            inference_proof(api, transaction, args.opt::<usize>()?.unwrap_or(0))
         })
         .add("lockstep_findings", |api, _| {
             let findings = api.chain.store().findings().rpc()?;
@@ -102,6 +107,21 @@ struct ModelStatus {
     graph_hash: B256,
     weights_root: B256,
     resident: bool,
+}
+
+/// The proof of the `nth` inference of a transaction; null where there is no such transaction.
+fn inference_proof(api: &Api, transaction: B256, nth: usize) -> RpcResult<Option<InferenceProof>> {
+    let Some((block, _)) = api.chain.store().transaction_location(transaction).rpc()? else { return Ok(None) };
+    let _permit = api.gate.enter();
+    let block = api.stored(block)?;
+    if !api.chain.spec().commits(block.header.number) {
+        return Err(server("the headers of this chain do not commit to inferences (config.lockstep.headerRule)"));
+    }
+    let inferences = api.chain.replay_inferences(&block, api.miner.is_some()).rpc()?;
+    let place = inferences.place(transaction, nth).ok_or_else(|| {
+        invalid_params(format!("the transaction has no inference number {nth} that returned success"))
+    })?;
+    Ok(inferences.proof(&block.header, place))
 }
 
 fn models(api: &Api, block: Option<BlockId>) -> RpcResult<Vec<ModelStatus>> {

@@ -5,17 +5,20 @@ mod describe;
 mod inputs;
 mod outputs;
 mod prepare;
+mod recompute;
 mod stop;
+
+pub use recompute::{RecomputeError, Recomputed, recompute};
 
 use std::fmt;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
-use lockstep_engine::ComputeError;
 use lockstep_engine::cost::Work;
 use lockstep_engine::exec::Options;
 use lockstep_engine::model::check_graph;
+use lockstep_engine::{ComputeError, LoadedModel, Tensor};
 
 use self::prepare::{Prepared, Shape};
 use self::stop::{Stop, guarded, reason};
@@ -185,22 +188,7 @@ fn run(env: &CallEnv<'_>, prepared: Prepared, price: u64) -> Result<Answer, Stop
         (Some(memo), Some(key)) => memo.answer(key, price, &mut compute)?,
         _ => compute()?,
     };
-    let outputs = &computed.outputs;
-    let (selector, output) = match shape {
-        Shape::Infer => {
-            let primary = usize::from(model.graph.primary_output);
-            let tensor = outputs.get(primary).ok_or_else(|| Stop::Fatal("no primary output".to_owned()))?;
-            (E::inferCall::SELECTOR, abi::int_array(&outputs::values(tensor, primary)?))
-        }
-        Shape::Classify(classifier) => {
-            let (classes, scores) = classifier.decide(&model.graph, outputs, &model_id)?;
-            (E::classifyCall::SELECTOR, abi::classify_result(&classes, &scores))
-        }
-        Shape::Run => {
-            outputs::no_nan(outputs)?;
-            (E::runCall::SELECTOR, abi::tensor_array(outputs))
-        }
-    };
+    let (selector, output) = encode(&model, &shape, &computed.outputs)?;
     let inference = env.record.then(|| InferenceRecord {
         model_id,
         selector,
@@ -210,4 +198,23 @@ fn run(env: &CallEnv<'_>, prepared: Prepared, price: u64) -> Result<Answer, Stop
         gas: 0,
     });
     Ok((output, inference))
+}
+
+/// What the function called returns of a model's outputs.
+fn encode(model: &LoadedModel, shape: &Shape, outputs: &[Tensor]) -> Result<([u8; 4], Vec<u8>), Stop> {
+    Ok(match shape {
+        Shape::Infer => {
+            let primary = usize::from(model.graph.primary_output);
+            let tensor = outputs.get(primary).ok_or_else(|| Stop::Fatal("no primary output".to_owned()))?;
+            (E::inferCall::SELECTOR, abi::int_array(&outputs::values(tensor, primary)?))
+        }
+        Shape::Classify(classifier) => {
+            let (classes, scores) = classifier.decide(&model.graph, outputs, &B256::from(model.id))?;
+            (E::classifyCall::SELECTOR, abi::classify_result(&classes, &scores))
+        }
+        Shape::Run => {
+            outputs::no_nan(outputs)?;
+            (E::runCall::SELECTOR, abi::tensor_array(outputs))
+        }
+    })
 }

@@ -1,9 +1,13 @@
 //! The inferences of a block: what is kept of them, and what the cross-check gets.
 
+mod proof;
+
+pub use proof::{InferenceProof, ProofError};
+
 use crate::primitives::Body;
 use alloy_primitives::{B256, FixedBytes, U64};
 use alloy_sol_types::{SolCall, sol};
-use lockstep_precompile::{InferenceRecord, sink::tensors_hash};
+use lockstep_precompile::{InferenceLeaf, InferenceRecord, commitment, sink::tensors_hash};
 use serde::{Deserialize, Serialize};
 
 sol! {
@@ -36,6 +40,21 @@ pub struct BlockInference {
     pub gas: U64,
 }
 
+impl BlockInference {
+    fn leaf(&self, selector: [u8; 4]) -> InferenceLeaf {
+        InferenceLeaf {
+            transaction_index: self.transaction_index.to(),
+            transaction_hash: self.transaction_hash,
+            model_id: self.model_id,
+            selector: selector.into(),
+            inputs_hash: self.inputs_hash,
+            outputs_hash: self.outputs_hash,
+            returned_hash: self.returned_hash,
+            gas: self.gas.to(),
+        }
+    }
+}
+
 /// The inferences of a block with their inputs, in order of execution.
 #[derive(Debug, Clone, Default)]
 pub struct BlockInferences {
@@ -62,6 +81,16 @@ impl BlockInferences {
             })
             .collect();
         Self { all }
+    }
+
+    /// What the header says of each.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = InferenceLeaf> + '_ {
+        self.all.iter().map(|(inference, record)| inference.leaf(record.selector))
+    }
+
+    /// What the header commits to them by.
+    pub(crate) fn commitment(&self) -> B256 {
+        commitment::of_leaves(&self.leaves().collect::<Vec<_>>())
     }
 
     /// Whether the block has none.
