@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod backup;
 pub(crate) mod bind;
 pub(crate) mod compare;
 pub(crate) mod doctor;
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Publish(publish::Args),
     Verify(verify::Args),
     Node(node::Args),
+    Backup(backup::Args),
     Genesis(genesis::Args),
     Doctor(doctor::Args),
     Kit(kit::Args),
@@ -51,6 +53,7 @@ impl Command {
             Self::Publish(a) => a.json,
             Self::Verify(a) => a.json,
             Self::Doctor(a) => a.json,
+            Self::Backup(a) => a.json,
             Self::Node(_) | Self::Genesis(_) | Self::Kit(_) => false,
         }
     }
@@ -73,6 +76,7 @@ impl Command {
             Self::Publish(a) => publish::execute(a),
             Self::Verify(a) => verify::execute(a),
             Self::Node(a) => node::execute(a),
+            Self::Backup(a) => backup::execute(a),
             Self::Genesis(a) => genesis::execute(a),
             Self::Doctor(a) => doctor::execute(a),
             Self::Kit(a) => kit::execute(a),

@@ -4,10 +4,11 @@ mod transport;
 
 pub(crate) use transport::Sender;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::{Bytes, U64, U256};
 use lockstep_node_ext::publish::PublishError;
+use lockstep_node_ext::rpc::engine::JwtSecret;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -34,23 +35,32 @@ const HAVE_CODE: [u8; 47] = alloy_primitives::hex!(
 pub(crate) struct Client {
     agent: ureq::Agent,
     url: String,
+    /// For each request a token, where the node wants one.
+    secret: Option<JwtSecret>,
 }
 
 impl Client {
     /// A client of the node at this address.
     pub(crate) fn new(url: &str) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(60)))
-            .http_status_as_error(false)
-            .build();
-        Self { agent: config.into(), url: url.to_owned() }
+        Self::with(url, Duration::from_secs(60), None)
+    }
+
+    /// As [`Client::new`], for a method that takes its time, or a port that wants a token.
+    pub(crate) fn with(url: &str, timeout: Duration, secret: Option<JwtSecret>) -> Self {
+        let config = ureq::Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false).build();
+        Self { agent: config.into(), url: url.to_owned(), secret }
     }
 
     /// Calls a method.
     pub(crate) fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, PublishError> {
         let failed = |e: String| PublishError::Transport(format!("{method} at {}: {e}", self.url));
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let answer = self.agent.post(&self.url).send_json(&request);
+        let mut post = self.agent.post(&self.url);
+        if let Some(secret) = &self.secret {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            post = post.header("authorization", format!("Bearer {}", secret.token(now)));
+        }
+        let answer = post.send_json(&request);
         let mut answer = answer.map_err(|e| failed(format!("{e}; is a node listening there?")))?;
         let value: Value = answer
             .body_mut()

@@ -3,6 +3,7 @@
 //! Every method runs on a blocking thread: it reads the database or executes the EVM. Limits are in [`limits`].
 
 mod access;
+mod admin;
 mod blocks;
 mod call;
 mod config;
@@ -143,7 +144,7 @@ pub fn check_address(address: SocketAddr) -> Result<(), ServeError> {
 
 /// Starts the server; returns its address (the port may have been 0) and the handle that stops it.
 pub async fn serve(api: Arc<Api>, address: SocketAddr) -> Result<(SocketAddr, ServerHandle), ServeError> {
-    let module = methods(api.clone())?;
+    let module = methods(api.clone(), address)?;
     listen(&api, address, None, module).await
 }
 
@@ -156,6 +157,7 @@ pub async fn serve_engine(
 ) -> Result<(SocketAddr, ServerHandle), ServeError> {
     let mut methods = Methods::common(api.clone());
     engine::add(&mut methods, driver);
+    admin::add(&mut methods);
     let module = methods.finish()?;
     listen(&api, address, Some(secret), module).await
 }
@@ -185,8 +187,11 @@ async fn listen(
     Ok((address, server.start(module)))
 }
 
-fn methods(api: Arc<Api>) -> Result<RpcModule<Api>, RegisterMethodError> {
+fn methods(api: Arc<Api>, address: SocketAddr) -> Result<RpcModule<Api>, RegisterMethodError> {
     let mut methods = Methods::common(api.clone());
+    if address.ip().is_loopback() {
+        admin::add(&mut methods);
+    }
     if api.miner.is_some() {
         devnet::add(&mut methods);
         impersonate::add(&mut methods);

@@ -7,6 +7,7 @@
 //!   (archive) and a reorganisation to any block is a change of the canonical index alone.
 //! - A block is visible either whole (header, body, receipts, state, index) or not at all.
 
+mod backup;
 mod blocks;
 mod checks;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod schema;
 mod state;
 mod trie;
 
+pub use backup::{BACKUPS, Backup, BackupError};
 pub(crate) use blocks::BlockState;
 pub use blocks::{CanonicalChange, StoredBlock};
 pub use error::StorageError;
@@ -33,6 +35,8 @@ pub const DATABASE_FILE: &str = "lockstep.redb";
 #[derive(Clone)]
 pub struct Store {
     db: Arc<Database>,
+    /// Where it lies; `None` in memory.
+    datadir: Option<Arc<Path>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -66,18 +70,23 @@ impl Store {
                 .and_then(|dir| dir.sync_all())
                 .map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
         }
-        Self::prepared(db)
+        Self::prepared(db, Some(dir.into()))
     }
 
     /// A database over any storage.
     pub(crate) fn with_backend(backend: impl redb::StorageBackend) -> Result<Self, StorageError> {
-        Self::prepared(Database::builder().create_with_backend(backend)?)
+        Self::prepared(Database::builder().create_with_backend(backend)?, None)
     }
 
-    fn prepared(db: Database) -> Result<Self, StorageError> {
-        let store = Self { db: Arc::new(db) };
+    fn prepared(db: Database, datadir: Option<Arc<Path>>) -> Result<Self, StorageError> {
+        let store = Self { db: Arc::new(db), datadir };
         schema::prepare(&store.db)?;
         Ok(store)
+    }
+
+    /// The data directory; `None` where the chain is kept in memory.
+    pub fn datadir(&self) -> Option<&Path> {
+        self.datadir.as_deref()
     }
 
     pub(crate) fn read(&self) -> Result<redb::ReadTransaction, StorageError> {

@@ -1,5 +1,6 @@
 //! The node seen from outside: by JSON-RPC, over restarts and kills, and against other people's chains.
 
+mod backup;
 mod common;
 mod consensus;
 mod crash;
