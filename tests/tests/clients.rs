@@ -1,4 +1,4 @@
-//! Tools that people use, against a started node: forge, cast, ethers, viem, with the commands that the documents give.
+//! Tools that people use, against a started node: forge, cast, ethers, viem, web3.py, with the commands that the documents give.
 
 use std::process::Command;
 
@@ -36,14 +36,18 @@ fn first_class(m: &Committed) -> Result<u64> {
 }
 
 #[test]
-fn ethers_and_viem_run_a_session() -> Result<()> {
+fn ethers_viem_and_web3_run_a_session() -> Result<()> {
     let node = Node::dev_with_models()?;
     let m = Committed::load("breast_cancer_logreg")?;
     let row: Vec<String> = m.words(0, 1)?.iter().map(ToString::to_string).collect();
     let row = serde_json::to_string(&row)?;
     let chain_id = lockstep_tests::rpc::quantity(&node.rpc.call("eth_chainId", json!([]))?)?;
-    for client in ["ethers", "viem"] {
-        let out = run("node", &[&format!("tests/clients/{client}.mjs"), node.rpc.url(), &m.id().to_string(), &row])?;
+    for client in ["ethers", "viem", "web3"] {
+        let (url, id) = (node.rpc.url(), m.id().to_string());
+        let out = match client {
+            "web3" => run("scripts/outside.sh", &["web3", url, &id, &row])?,
+            script => run("node", &[&format!("tests/clients/{script}.mjs"), url, &id, &row])?,
+        };
         let seen: Value = serde_json::from_str(&out)?;
         let class = json!([first_class(&m)?.to_string()]);
         assert_eq!(seen["status"], 1, "{client}: {out}");
