@@ -5,8 +5,8 @@ use crate::{
     pool::{Pool, PoolError, PoolFeed},
     storage::StoredBlock,
 };
-use alloy_consensus::Transaction as _;
-use alloy_eips::eip7685::Requests;
+use alloy_consensus::{Transaction as _, Typed2718};
+use alloy_eips::{eip7594::BlobTransactionSidecarVariant, eip7685::Requests};
 use alloy_primitives::{B64, U256};
 use std::{
     collections::VecDeque,
@@ -36,6 +36,8 @@ pub struct Built {
     pub requests: Requests,
     /// What the fee recipient gains by it, in wei.
     pub value: U256,
+    /// The blobs of its transactions, in their order.
+    pub sidecars: Vec<Arc<BlobTransactionSidecarVariant>>,
 }
 
 /// The jobs.
@@ -177,7 +179,7 @@ impl Worker {
     fn try_build(&self) -> Result<Built, BuildError> {
         let mut feed = PoolFeed::on(&self.pool, &self.chain, &self.job.parent, false)?;
         let built = self.chain.build(self.job.parent.hash, &self.job.attributes, &mut feed)?;
-        Ok(built.into())
+        Built::new(built, &self.pool).ok_or(BuildError::Sidecar)
     }
 }
 
@@ -187,10 +189,15 @@ enum BuildError {
     Chain(#[from] ChainError),
     #[error(transparent)]
     Pool(#[from] PoolError),
+    #[error("the sidecar of a blob transaction was forgotten while it was taken into a block")]
+    Sidecar,
 }
 
-impl From<BuiltBlock> for Built {
-    fn from(built: BuiltBlock) -> Self {
+impl Built {
+    /// A block with what the consensus side gets beside it; `None` where a sidecar is not there.
+    pub(crate) fn new(built: BuiltBlock, pool: &Pool) -> Option<Self> {
+        let blobs = built.block.body.transactions.iter().filter(|tx| tx.is_eip4844());
+        let sidecars = blobs.map(|tx| pool.sidecar(*tx.tx_hash())).collect::<Option<_>>()?;
         let base_fee = built.block.header.base_fee_per_gas.unwrap_or_default();
         let (mut before, mut value) = (0, U256::ZERO);
         for (tx, receipt) in built.block.body.transactions.iter().zip(&built.block.receipts) {
@@ -200,6 +207,6 @@ impl From<BuiltBlock> for Built {
             value += U256::from(tip) * U256::from(gas);
         }
         let requests = Requests::new(built.requests.iter().filter(|request| request.len() > 1).cloned().collect());
-        Self { block: built.block, requests, value }
+        Some(Self { block: built.block, requests, value, sidecars })
     }
 }

@@ -10,10 +10,12 @@ pub enum PoolError {
     Decode(String),
     #[error("invalid sender: {0}")]
     Signature(String),
-    #[error(
-        "transaction type not supported: blob transactions (type 3) are not taken by this node; send the data as call data"
-    )]
+    #[error("blob transactions are not signed here: send them signed, with their sidecar, by eth_sendRawTransaction")]
     Blobs,
+    #[error("blob transaction without its sidecar: send blobs, commitments and proofs with it")]
+    NoSidecar,
+    #[error("invalid blob transaction: {0}")]
+    Blob(&'static str),
     #[error("invalid chain id for signer: have {have:?} want {want}")]
     ChainId { have: Option<u64>, want: u64 },
     #[error("transaction type {0} not supported: its fork is not active on this chain")]
@@ -46,7 +48,9 @@ pub enum PoolError {
     BaseFee { fee: u128, base_fee: u64 },
     #[error("already known")]
     Known(B256),
-    #[error("replacement transaction underpriced: raise both fees by at least 10 %")]
+    #[error(
+        "replacement transaction underpriced: raise all fees by at least 10 %, those of blob transactions by 100 %"
+    )]
     Underpriced,
     #[error("txpool is full: at most {0}")]
     Full(&'static str),

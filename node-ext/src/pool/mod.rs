@@ -4,6 +4,7 @@
 //! at present (it lacks a model's weights) is *parked*: kept, skipped by the builder, tried again when that may have
 //! changed.
 
+pub(crate) mod blobs;
 mod error;
 mod feed;
 mod follow;
@@ -15,12 +16,14 @@ pub use follow::PoolFollower;
 pub use validate::MAX_TRANSACTION_BYTES;
 pub(crate) use validate::decode;
 
+use blobs::{BLOB_REPLACEMENT_PERCENT, MAX_BLOBS_PER_SENDER, Sidecar};
+
 use crate::{chain::Chain, primitives::RecoveredTransaction, storage::StateReader};
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Transaction as _, Typed2718};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::broadcast;
@@ -31,6 +34,8 @@ pub const MAX_PER_SENDER: usize = 1_024;
 pub const MAX_TRANSACTIONS: usize = 16_384;
 /// Most bytes of transactions in the pool.
 pub const MAX_BYTES: usize = 128 * 1024 * 1024;
+/// Sidecars kept of transactions that a block took.
+const TAKEN: usize = 32;
 /// A replacement must pay at least this many percent more.
 pub const REPLACEMENT_PERCENT: u128 = 10;
 
@@ -47,6 +52,8 @@ pub(crate) struct Entry {
     pub(crate) tx: Arc<RecoveredTransaction>,
     pub(crate) arrival: u64,
     pub(crate) parked: Option<String>,
+    /// The blobs, which no block holds.
+    sidecar: Option<Arc<Sidecar>>,
     size: usize,
 }
 
@@ -72,6 +79,8 @@ struct Inner {
     hashes: HashMap<B256, (Address, u64)>,
     bytes: usize,
     arrivals: u64,
+    /// Sidecars of transactions that a block took, the newest last: a reorganisation may bring them back.
+    taken: VecDeque<(B256, Arc<Sidecar>)>,
 }
 
 /// The pool's transactions by sender and nonce: those that could be in the next block, and those that wait.
@@ -107,8 +116,18 @@ impl Pool {
         if self.lock().hashes.contains_key(&hash) {
             return Err(PoolError::Known(hash));
         }
+        let (tx, sidecar) = blobs::split(tx);
         validate::check(chain, &tx, kind)?;
-        let size = tx.encode_2718_len();
+        let sidecar = match sidecar {
+            Some(sidecar) => {
+                validate::check_sidecar(chain, &tx, &sidecar)?;
+                Some(Arc::new(sidecar))
+            }
+            // It was checked when it came.
+            None if tx.is_eip4844() => Some(self.taken(hash).ok_or(PoolError::NoSidecar)?),
+            None => None,
+        };
+        let size = tx.encode_2718_len() + sidecar.as_deref().map_or(0, blobs::size);
         let (sender, nonce) = (tx.signer(), tx.nonce());
         let mut inner = self.lock();
         let queue = inner.senders.get(&sender);
@@ -117,6 +136,9 @@ impl Pool {
             Some(old) if !outbids(&tx, &old.tx) => return Err(PoolError::Underpriced),
             None if queue.is_some_and(|q| q.len() >= MAX_PER_SENDER) => {
                 return Err(PoolError::Full("1,024 transactions of one sender"));
+            }
+            None if sidecar.is_some() && queue.is_some_and(|q| blob_count(q) >= MAX_BLOBS_PER_SENDER) => {
+                return Err(PoolError::Full("16 blob transactions of one sender"));
             }
             None if inner.hashes.len() >= MAX_TRANSACTIONS => return Err(PoolError::Full("16,384 transactions")),
             None if inner.bytes + size > MAX_BYTES => return Err(PoolError::Full("128 MiB")),
@@ -127,7 +149,7 @@ impl Pool {
             inner.bytes -= old.size;
         }
         inner.arrivals += 1;
-        let entry = Entry { tx: Arc::new(tx), arrival: inner.arrivals, parked: None, size };
+        let entry = Entry { tx: Arc::new(tx), arrival: inner.arrivals, parked: None, sidecar, size };
         inner.hashes.insert(hash, (sender, nonce));
         inner.bytes += size;
         let tx = entry.tx.clone();
@@ -148,6 +170,24 @@ impl Pool {
         let inner = self.lock();
         let (sender, nonce) = inner.hashes.get(&hash)?;
         Some(inner.senders.get(sender)?.get(nonce)?.tx.clone())
+    }
+
+    /// The sidecar of a blob transaction that is here, or that a block took not long ago.
+    pub(crate) fn sidecar(&self, hash: B256) -> Option<Arc<Sidecar>> {
+        let inner = self.lock();
+        let here = inner.hashes.get(&hash).and_then(|(sender, nonce)| inner.senders.get(sender)?.get(nonce));
+        here.and_then(|entry| entry.sidecar.clone()).or_else(|| inner.taken(hash))
+    }
+
+    fn taken(&self, hash: B256) -> Option<Arc<Sidecar>> {
+        self.lock().taken(hash)
+    }
+
+    /// The sidecars that are here, with the waiting transactions' first.
+    pub(crate) fn sidecars(&self) -> Vec<Arc<Sidecar>> {
+        let inner = self.lock();
+        let waiting = inner.senders.values().flat_map(BTreeMap::values).filter_map(|entry| entry.sidecar.clone());
+        waiting.chain(inner.taken.iter().map(|(_, sidecar)| sidecar.clone())).collect()
     }
 
     /// Whether the transaction waits here for this node to be able to execute it; the reason.
@@ -211,6 +251,7 @@ impl Pool {
             let nonce = state.account(sender)?.unwrap_or_default().nonce;
             let used: Vec<u64> = inner.senders[&sender].range(..nonce).map(|(n, _)| *n).collect();
             for nonce in used {
+                inner.keep_sidecar(sender, nonce);
                 inner.remove(sender, nonce);
             }
         }
@@ -258,7 +299,27 @@ impl Pool {
     }
 }
 
+fn blob_count(queue: &BTreeMap<u64, Entry>) -> usize {
+    queue.values().filter(|entry| entry.sidecar.is_some()).count()
+}
+
 impl Inner {
+    fn taken(&self, hash: B256) -> Option<Arc<Sidecar>> {
+        self.taken.iter().find(|(taken, _)| *taken == hash).map(|(_, sidecar)| sidecar.clone())
+    }
+
+    fn keep_sidecar(&mut self, sender: Address, nonce: u64) {
+        let Some(entry) = self.senders.get(&sender).and_then(|queue| queue.get(&nonce)) else { return };
+        let Some(sidecar) = entry.sidecar.clone() else { return };
+        let hash = *entry.tx.tx_hash();
+        if self.taken(hash).is_none() {
+            self.taken.push_back((hash, sidecar));
+        }
+        while self.taken.len() > TAKEN {
+            self.taken.pop_front();
+        }
+    }
+
     fn remove(&mut self, sender: Address, nonce: u64) -> bool {
         let Some(queue) = self.senders.get_mut(&sender) else { return false };
         let Some(entry) = queue.remove(&nonce) else { return false };
@@ -271,9 +332,14 @@ impl Inner {
     }
 }
 
-/// Whether `new` may replace `old`: both fees at least 10 % higher.
+/// Whether `new` may replace `old`: all fees so many percent higher.
 fn outbids(new: &RecoveredTransaction, old: &RecoveredTransaction) -> bool {
-    let at_least = |fee: u128| fee.saturating_add((fee.saturating_mul(REPLACEMENT_PERCENT)).div_ceil(100));
+    let blobs = new.is_eip4844() || old.is_eip4844();
+    let percent = if blobs { BLOB_REPLACEMENT_PERCENT } else { REPLACEMENT_PERCENT };
+    let at_least = |fee: u128| fee.saturating_add((fee.saturating_mul(percent)).div_ceil(100));
     let tip = |tx: &RecoveredTransaction| tx.max_priority_fee_per_gas().unwrap_or_else(|| tx.max_fee_per_gas());
-    new.max_fee_per_gas() >= at_least(old.max_fee_per_gas()) && tip(new) >= at_least(tip(old))
+    let blob_fee = |tx: &RecoveredTransaction| tx.max_fee_per_blob_gas().unwrap_or_default();
+    new.max_fee_per_gas() >= at_least(old.max_fee_per_gas())
+        && tip(new) >= at_least(tip(old))
+        && (!old.is_eip4844() || blob_fee(new) >= at_least(blob_fee(old)))
 }

@@ -1,6 +1,9 @@
 //! Checks before a transaction enters the pool.
 
-use super::{PoolError, Sender};
+use super::{
+    PoolError, Sender,
+    blobs::{self, MAX_BLOB_TRANSACTION_BYTES, Sidecar},
+};
 use crate::{
     chain::Chain,
     primitives::{RecoveredTransaction, Transaction},
@@ -17,21 +20,20 @@ use revm::{
     primitives::{eip3860::MAX_INITCODE_SIZE, hardfork::SpecId},
 };
 
-/// Largest encoded transaction, as in geth.
+const BLOB_TYPE: u8 = 3;
+/// Largest encoded transaction without blobs, as in geth.
 pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
 
 /// Decodes a raw transaction and recovers its sender.
 pub(crate) fn decode(raw: &[u8]) -> Result<RecoveredTransaction, PoolError> {
-    if raw.len() > MAX_TRANSACTION_BYTES {
-        return Err(PoolError::Oversized { size: raw.len(), limit: MAX_TRANSACTION_BYTES });
+    let limit = if raw.first() == Some(&BLOB_TYPE) { MAX_BLOB_TRANSACTION_BYTES } else { MAX_TRANSACTION_BYTES };
+    if raw.len() > limit {
+        return Err(PoolError::Oversized { size: raw.len(), limit });
     }
     let mut rest = raw;
     let tx = Transaction::decode_2718(&mut rest).map_err(|e| PoolError::Decode(e.to_string()))?;
     if !rest.is_empty() {
         return Err(PoolError::Decode(format!("{} bytes after the transaction", rest.len())));
-    }
-    if tx.is_eip4844() {
-        return Err(PoolError::Blobs);
     }
     let sender = tx.recover_signer().map_err(|e| PoolError::Signature(e.to_string()))?;
     Ok(RecoveredTransaction::new_unchecked(tx, sender))
@@ -49,6 +51,10 @@ pub(super) fn check(chain: &Chain, tx: &RecoveredTransaction, sender: Sender) ->
     };
     let rules = spec(spec_rules.as_ref(), &next);
     check_form(chain.spec().chain_id, rules, tx)?;
+    if tx.is_eip4844() {
+        let params = spec_rules.blob_params(next.timestamp).ok_or(PoolError::TypeInactive(BLOB_TYPE))?;
+        blobs::check_form(tx, &params)?;
+    }
 
     let gas = tx.gas_limit();
     if spec_rules.is_osaka_active_at_timestamp(next.timestamp) && gas > MAX_TX_GAS_LIMIT_OSAKA {
@@ -82,7 +88,10 @@ pub(super) fn check(chain: &Chain, tx: &RecoveredTransaction, sender: Sender) ->
     if tx.nonce() < account.nonce {
         return Err(PoolError::NonceTooLow { next: account.nonce, nonce: tx.nonce() });
     }
+    let blob_gas = U256::from(tx.blob_gas_used().unwrap_or_default());
+    let blob_cost = blob_gas.saturating_mul(U256::from(tx.max_fee_per_blob_gas().unwrap_or_default()));
     let cost = U256::from(gas).saturating_mul(U256::from(tx.max_fee_per_gas())).saturating_add(tx.value());
+    let cost = cost.saturating_add(blob_cost);
     if cost > account.balance {
         return Err(PoolError::Funds { address: tx.signer(), balance: account.balance, cost });
     }
@@ -94,13 +103,19 @@ pub(super) fn check(chain: &Chain, tx: &RecoveredTransaction, sender: Sender) ->
     Ok(account.nonce)
 }
 
+/// Checks the sidecar that came with a blob transaction, by the rules of the next block.
+pub(super) fn check_sidecar(chain: &Chain, tx: &RecoveredTransaction, sidecar: &Sidecar) -> Result<(), PoolError> {
+    let next = chain.head().header.timestamp.saturating_add(1);
+    blobs::check_sidecar(tx, sidecar, chain.spec().is_osaka_active_at_timestamp(next))
+}
+
 fn check_form(chain_id: u64, rules: SpecId, tx: &RecoveredTransaction) -> Result<(), PoolError> {
     let active = match tx.ty() {
         0 => true,
         1 => rules.is_enabled_in(SpecId::BERLIN),
         2 => rules.is_enabled_in(SpecId::LONDON),
         4 => rules.is_enabled_in(SpecId::PRAGUE),
-        3 => return Err(PoolError::Blobs),
+        BLOB_TYPE => rules.is_enabled_in(SpecId::CANCUN),
         _ => false,
     };
     if !active {

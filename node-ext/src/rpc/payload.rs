@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     chain::{BuildAttributes, BuiltBlock, TransactionFeed},
-    pool::{PoolFeed, decode},
+    pool::{PoolFeed, blobs::split, decode},
     primitives::RecoveredTransaction,
 };
 use alloy_consensus::Transaction as _;
@@ -67,7 +67,12 @@ fn build(
     };
     let built = match transactions {
         Some(raw) => {
-            let given = raw.iter().map(|raw| decode(raw).map(Arc::new)).collect::<Result<VecDeque<_>, _>>().rpc()?;
+            // Sidecars stay behind: a block holds none.
+            let given = raw
+                .iter()
+                .map(|raw| decode(raw).map(|tx| Arc::new(split(tx).0)))
+                .collect::<Result<VecDeque<_>, _>>()
+                .rpc()?;
             api.chain.build(parent_hash, &attributes, &mut Given(given)).rpc()?
         }
         None => {

@@ -4,9 +4,6 @@ use crate::common::{Running, fixtures};
 use lockstep_node_ext::{GenesisSource, NodeConfig};
 use serde_json::{Value, json};
 
-/// This node takes no blob transactions.
-const NOT_APPLICABLE: [&str; 1] = ["eth_sendRawTransaction/send-blob-tx.io"];
-
 #[test]
 fn the_chain_imports_and_every_offered_method_answers_as_expected() {
     let Some(dir) = fixtures("execution-apis") else { return };
@@ -27,9 +24,6 @@ fn the_chain_imports_and_every_offered_method_answers_as_expected() {
         }
         for file in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             let name = format!("{method}/{}", file.file_name().unwrap().to_string_lossy());
-            if NOT_APPLICABLE.contains(&name.as_str()) {
-                continue;
-            }
             match case(&node, &std::fs::read_to_string(&file).unwrap()) {
                 Ok(()) => passed += 1,
                 Err(reason) => wrong.push(format!("{name}: {reason}")),
@@ -37,7 +31,7 @@ fn the_chain_imports_and_every_offered_method_answers_as_expected() {
         }
     }
     assert!(wrong.is_empty(), "{passed} passed, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(passed >= 113, "{passed} cases passed");
+    assert!(passed >= 114, "{passed} cases passed");
 }
 
 fn case(node: &Running, text: &str) -> Result<(), String> {

@@ -82,7 +82,7 @@ fn a_proof_leads_from_an_answer_to_its_header() {
     let other = tiny_model([2.0, 3.0], [0.5, -2.0]);
     assert!(matches!(check(&proof, &other), ProofError::Model { .. }));
     let mut changed = proof.clone();
-    changed.inputs[0].data = Bytes::from(vec![0; changed.inputs[0].data.len()]);
+    changed.inputs[0].data = Bytes::from(vec![0u8; changed.inputs[0].data.len()]);
     assert!(matches!(check(&changed, &model()), ProofError::Inputs { .. }));
     // A block that lies about the answer is found out.
     let mut lie = proof.clone();
@@ -153,7 +153,7 @@ fn a_block_that_commits_to_something_else_is_invalid() {
     }
     let good = block_of(c, last);
     let empty = commitment::of_leaves(&[]);
-    for wrong in [Bytes::new(), Bytes::from(vec![0; 32]), empty.into(), Bytes::from_static(b"hello")] {
+    for wrong in [Bytes::new(), Bytes::from(vec![0u8; 32]), empty.into(), Bytes::from_static(b"hello")] {
         let mut block = good.clone();
         block.header.extra_data = wrong;
         let error = chain.import(block).unwrap_err();

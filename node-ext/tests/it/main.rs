@@ -1,6 +1,7 @@
 //! The node seen from outside: by JSON-RPC, over restarts and kills, and against other people's chains.
 
 mod backup;
+mod blobs;
 mod common;
 mod consensus;
 mod crash;

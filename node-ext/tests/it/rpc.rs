@@ -1,7 +1,7 @@
 //! The methods that wallets and tools use.
 
 use crate::common::{Running, account, quantity, signed, transfer};
-use alloy_primitives::{Address, Bytes, TxKind, hex};
+use alloy_primitives::{Address, Bytes, TxKind};
 use serde_json::json;
 
 #[test]
@@ -87,13 +87,6 @@ fn the_pool_refuses_in_words_that_tools_know() {
     let send = |raw: String| c.error("eth_sendRawTransaction", json!([raw])).1;
     let to = TxKind::Call(Address::ZERO);
     assert!(send("0x1234".into()).contains("does not decode"));
-    // A blob transaction is refused for what it is.
-    let blob = alloy_consensus::TxEip4844 { chain_id: 1212, gas_limit: 21_000, ..Default::default() };
-    let signature = alloy_primitives::Signature::test_signature();
-    let blob: alloy_consensus::TxEnvelope =
-        alloy_consensus::Signed::new_unchecked(blob, signature, Default::default()).into();
-    let blob = hex::encode_prefixed(alloy_eips::eip2718::Encodable2718::encoded_2718(&blob));
-    assert!(send(blob).contains("type 3"));
     let fees = (20_000_000_000, 1);
     assert!(send(signed(0, 0, to, u64::MAX, Bytes::new(), (u128::MAX >> 8, 1)).1).contains("insufficient funds"));
     assert!(send(signed(0, 0, to, 0, Bytes::new(), (1, 1)).1).contains("max fee per gas less than block base fee"));

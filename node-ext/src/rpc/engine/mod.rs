@@ -5,6 +5,7 @@
 //! A version for another fork is answered with [`UNSUPPORTED_FORK`].
 
 mod auth;
+mod blobs;
 mod bodies;
 mod forkchoice;
 mod payload;
@@ -35,10 +36,12 @@ pub(super) const TOO_LARGE: i32 = -38004;
 /// The method is for blocks of another fork.
 pub(super) const UNSUPPORTED_FORK: i32 = -38005;
 
-const CAPABILITIES: [&str; 16] = [
+const CAPABILITIES: [&str; 18] = [
     "engine_forkchoiceUpdatedV1",
     "engine_forkchoiceUpdatedV2",
     "engine_forkchoiceUpdatedV3",
+    "engine_getBlobsV1",
+    "engine_getBlobsV2",
     "engine_getClientVersionV1",
     "engine_getPayloadBodiesByHashV1",
     "engine_getPayloadBodiesByRangeV1",
@@ -73,6 +76,7 @@ pub(super) fn add(methods: &mut Methods, driver: &Arc<Driver>) {
     payload::add(methods, driver);
     forkchoice::add(methods, driver);
     bodies::add(methods);
+    blobs::add(methods);
 }
 
 fn unsupported(method: &str, time: u64) -> ErrorObjectOwned {

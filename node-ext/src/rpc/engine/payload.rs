@@ -138,7 +138,8 @@ pub(super) fn status(hash: B256, verdict: Verdict) -> PayloadStatus {
 }
 
 fn get_payload(api: &Api, method: &str, version: u8, built: Built) -> RpcResult<Value> {
-    let Built { block, requests, value } = built;
+    let Built { block, requests, value, sidecars } = built;
+    let sidecars = sidecars.into_iter().map(Arc::unwrap_or_clone);
     let forks: &[Fork] = match version {
         1 => &[Fork::Paris],
         2 => &[Fork::Paris, Fork::Shanghai],
@@ -162,8 +163,8 @@ fn get_payload(api: &Api, method: &str, version: u8, built: Built) -> RpcResult<
         return serde_json::to_value(ExecutionPayloadEnvelopeV5 {
             execution_payload,
             block_value: value,
-            // The pool holds no blob transactions.
-            blobs_bundle: BlobsBundleV2::empty(),
+            // The pool checked which form belongs to which fork.
+            blobs_bundle: BlobsBundleV2::new(sidecars.filter_map(|sidecar| sidecar.into_eip7594())),
             should_override_builder: false,
             execution_requests: requests,
         })
@@ -172,7 +173,7 @@ fn get_payload(api: &Api, method: &str, version: u8, built: Built) -> RpcResult<
     let envelope_inner = ExecutionPayloadEnvelopeV3 {
         execution_payload,
         block_value: value,
-        blobs_bundle: BlobsBundleV1::empty(),
+        blobs_bundle: BlobsBundleV1::new(sidecars.filter_map(|sidecar| sidecar.into_eip4844())),
         should_override_builder: false,
     };
     match version {
