@@ -1,6 +1,6 @@
 # Lockstep. `make demo` shows it, `make test` checks everything. Both set up what they need.
 
-.PHONY: demo test setup build models lint fuzz clean help
+.PHONY: demo test faults setup build models lint fuzz clean help
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -19,6 +19,9 @@ demo: ## sets up, starts a dev chain, deploys, infers, compares; KEEP=1 leaves t
 
 test: ## everything that CI runs
 	@scripts/test.sh
+
+faults: ## injects faults of the machine and prints what caught each, and what was lost
+	@scripts/faults.sh
 
 fuzz: ## a bounded run of every fuzz target (nightly compiler)
 	@scripts/fuzz.sh

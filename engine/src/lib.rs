@@ -24,6 +24,7 @@ pub mod graph;
 pub mod limits;
 pub mod model;
 pub mod ops;
+pub mod resident;
 pub mod tensor;
 
 pub use dim::Dim;

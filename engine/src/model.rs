@@ -9,6 +9,7 @@ use crate::fast::Prepared;
 use crate::format::{Container, decode_graph, encode_graph, merkle};
 use crate::graph::{Checked, Graph};
 use crate::limits::Limits;
+use crate::resident::Sum;
 use crate::tensor::{DType, Tensor, TensorType};
 
 /// The name of a model: its content (spec MOD-5).
@@ -120,6 +121,10 @@ pub struct LoadedModel {
     pub(crate) fast_constants: Vec<Arc<Tensor>>,
     /// Prepacked operands of the fast path, one entry for each node.
     pub(crate) prepared: Vec<Prepared>,
+    /// Over constants and prepared operands, when they were loaded.
+    pub(crate) sum: Sum,
+    /// Node and bit of a kernel that is wrong on purpose.
+    pub(crate) wrong_kernel: Option<(usize, usize)>,
 }
 
 /// What a call costs and needs, known before it runs.
@@ -163,9 +168,11 @@ impl LoadedModel {
             card: model.card,
             graph: model.graph,
             checked,
+            sum: Sum::of(&constants, &constants, &prepared),
             fast_constants: constants.clone(),
             constants,
             prepared,
+            wrong_kernel: None,
         })
     }
 
@@ -177,12 +184,18 @@ impl LoadedModel {
     /// A copy whose *fast path only* has one bit of one constant flipped: for proving that the
     /// cross-check notices. The reference keeps the verified weights. `None` where there is no such bit.
     pub fn with_flipped_bit(&self, constant: usize, bit: usize) -> Option<Self> {
-        let t = self.constants.get(constant)?;
-        let mut bytes = t.to_le_bytes();
-        *bytes.get_mut(bit / 8)? ^= 1 << (bit % 8);
-        let flipped = Tensor::from_le_bytes(t.dtype(), t.shape.clone(), &bytes)?;
+        self.with_flipped_bits(&[(constant, bit)])
+    }
+
+    /// The same for several bits, or none. The sum taken at loading stays: it tells.
+    pub(crate) fn with_flipped_bits(&self, bits: &[(usize, usize)]) -> Option<Self> {
         let mut fast_constants = self.constants.clone();
-        fast_constants[constant] = Arc::new(flipped);
+        for (constant, bit) in bits {
+            let t = self.constants.get(*constant)?;
+            let mut bytes = t.to_le_bytes();
+            *bytes.get_mut(bit / 8)? ^= 1 << (bit % 8);
+            fast_constants[*constant] = Arc::new(Tensor::from_le_bytes(t.dtype(), t.shape.clone(), &bytes)?);
+        }
         Some(Self {
             graph: self.graph.clone(),
             checked: self.checked.clone(),
@@ -195,6 +208,8 @@ impl LoadedModel {
             constants: self.constants.clone(),
             prepared: prepare(&self.graph, &fast_constants),
             fast_constants,
+            sum: self.sum.clone(),
+            wrong_kernel: None,
         })
     }
 

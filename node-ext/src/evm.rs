@@ -1,6 +1,6 @@
 //! The EVM that the node runs: the one place where the precompile crate is bound.
 
-use crate::memo::NodeMemo;
+use crate::{care::Care, memo::NodeMemo};
 use lockstep_engine::exec::Options;
 use lockstep_precompile::{InferenceRecord, InferenceSink, LockstepEvmFactory, ResidentModels};
 use std::sync::{
@@ -21,6 +21,7 @@ pub type Models = Arc<ResidentModels>;
 pub(crate) struct EvmSource {
     factory: NodeEvmFactory,
     memo: NodeMemo,
+    care: Arc<Care>,
     executing: Arc<AtomicUsize>,
 }
 
@@ -36,7 +37,9 @@ impl Drop for Executing {
 
 impl EvmSource {
     pub(crate) fn new(config: Option<Arc<LockstepConfig>>, models: Models) -> Self {
-        Self { factory: LockstepEvmFactory::new(config, models), memo: NodeMemo::default(), executing: Arc::default() }
+        let memo = NodeMemo::default();
+        let care = Arc::new(Care::new(models.clone(), memo.clone()));
+        Self { factory: LockstepEvmFactory::new(config, models), memo, care, executing: Arc::default() }
     }
 
     /// Tells others that a block is being executed: what can wait, waits.
@@ -53,6 +56,11 @@ impl EvmSource {
     /// The answers remembered.
     pub(crate) fn memo(&self) -> &NodeMemo {
         &self.memo
+    }
+
+    /// The care that wrong answers stay out of blocks.
+    pub(crate) fn care(&self) -> &Arc<Care> {
+        &self.care
     }
 
     /// For executing a block: successful inferences are recorded.

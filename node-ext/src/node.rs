@@ -1,9 +1,10 @@
 //! Starting and stopping a node.
 
 use crate::{
+    care::{Care, Defences, Unfit, scrub::Scrub},
     chain::{Chain, ChainError, GenesisError, genesis, import},
     consensus::Driver,
-    crosscheck::CrossCheck,
+    crosscheck::{CrossCheck, OnDifference},
     dev::dev_accounts,
     evm::Models,
     memo::NodeMemo,
@@ -64,6 +65,12 @@ pub struct NodeConfig {
     pub engine: Option<EngineConfig>,
     /// Threads that run pending transactions ahead of their block; 0: none.
     pub pre_execution_threads: usize,
+    /// Bytes of memory that resident models may take; `None`: what the genesis allows.
+    pub model_memory: Option<u64>,
+    /// What a finding of the cross-check does.
+    pub on_difference: OnDifference,
+    /// What keeps wrong answers out of blocks.
+    pub defences: Defences,
 }
 
 /// Where the Engine API listens, and for whom.
@@ -86,6 +93,9 @@ impl Default for NodeConfig {
             import: None,
             engine: None,
             pre_execution_threads: default_pre_execution_threads(),
+            model_memory: None,
+            on_difference: OnDifference::default(),
+            defences: Defences::default(),
         }
     }
 }
@@ -127,6 +137,9 @@ pub enum LaunchError {
         "a dev chain makes its own blocks: start the Engine API with --genesis FILE instead of --dev (`lockstep genesis` prints one)"
     )]
     EngineOnDev,
+    /// This machine does not compute LS1.
+    #[error("the self-test failed, and this node does not start: {0}")]
+    Unfit(#[from] Unfit),
     /// A thread does not start.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
@@ -153,6 +166,7 @@ pub struct NodeHandle {
     engine: Option<Engine>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     published: Vec<Published>,
+    scrub: Option<Scrub>,
 }
 
 /// The Engine API, running.
@@ -166,6 +180,7 @@ struct Engine {
 struct Parts {
     api: rpc::Api,
     published: Vec<Published>,
+    scrub: Option<Scrub>,
 }
 
 impl Node {
@@ -177,7 +192,7 @@ impl Node {
             rpc::check_address(engine.address)?;
         }
         let opening = config.clone();
-        let Parts { api, published } = tokio::task::spawn_blocking(move || open(&opening)).await??;
+        let Parts { api, published, scrub } = tokio::task::spawn_blocking(move || open(&opening)).await??;
         let (chain, pool, miner) = (api.chain.clone(), api.pool.clone(), api.miner.clone());
         let (crosscheck, models, preexec) = (api.crosscheck.clone(), api.models.clone(), api.preexec.clone());
         let driver = api.driver.clone();
@@ -199,7 +214,20 @@ impl Node {
             tasks.push(tokio::spawn(hear_arrivals(pool.arrivals(), preexec.clone())));
         }
         tracing::info!(%http_addr, chain_id = chain.spec().chain_id, head = chain.head().header.number, "node is up");
-        Ok(NodeHandle { http_addr, chain, pool, miner, crosscheck, models, preexec, server, engine, tasks, published })
+        Ok(NodeHandle {
+            http_addr,
+            chain,
+            pool,
+            miner,
+            crosscheck,
+            models,
+            preexec,
+            server,
+            engine,
+            tasks,
+            published,
+            scrub,
+        })
     }
 }
 
@@ -237,6 +265,11 @@ impl NodeHandle {
     /// The answers remembered.
     pub fn memo(&self) -> &NodeMemo {
         self.chain.evm().memo()
+    }
+
+    /// What keeps wrong answers out of blocks.
+    pub fn care(&self) -> &Care {
+        self.chain.evm().care()
     }
 
     /// Pre-execution, where it is on.
@@ -279,6 +312,11 @@ impl NodeHandle {
                 tracing::error!(%error, "the builders did not stop");
             }
         }
+        if let Some(scrub) = self.scrub
+            && let Err(error) = tokio::task::spawn_blocking(move || scrub.stop()).await
+        {
+            tracing::error!(%error, "the scrub did not stop");
+        }
         if let Some(preexec) = self.preexec
             && let Err(error) = tokio::task::spawn_blocking(move || preexec.stop()).await
         {
@@ -301,14 +339,21 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
     if dev && config.engine.is_some() {
         return Err(LaunchError::EngineOnDev);
     }
+    // Before anything is written: what this machine computes goes into blocks.
+    if let Some(test) = &config.defences.self_test {
+        let report = test.run()?;
+        let (operators, threads, elapsed) = (report.operators, report.threads, report.elapsed);
+        tracing::info!(operators, ways = report.ways.join(", "), threads, ?elapsed, "self-test passed");
+    }
     let store = Store::open(config.datadir.as_deref())?;
     let models = Models::default();
     let chain = Arc::new(Chain::open(store, genesis, models.clone())?);
+    chain.evm().care().configure(config.defences.clone());
     let pool = Arc::new(Pool::default());
     let miner = dev.then(|| Arc::new(DevMiner::new(chain.clone(), pool.clone(), config.block_time.is_none())));
     // A model that became resident lets the transactions run that waited for it.
     let (waiting, waker) = (Arc::downgrade(&pool), miner.as_ref().map(Arc::downgrade));
-    let keeper = ModelKeeper::start(&chain, models.clone(), move || {
+    let keeper = ModelKeeper::start(&chain, models.clone(), config.model_memory, move || {
         let Some(pool) = waiting.upgrade() else { return };
         if pool.unpark()
             && let Some(miner) = waker.as_ref().and_then(Weak::upgrade)
@@ -316,8 +361,12 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
             std::thread::spawn(move || miner.mine_waiting());
         }
     })?;
+    let care = chain.evm().care().clone();
+    let scrub = keeper.clone().map(|keeper| Scrub::start(care, Box::new(move |id| keeper.reload(id)))).transpose();
+    let scrub = scrub.map_err(LaunchError::Thread)?;
     chain.listen(Arc::new(PoolFollower::new(&chain, &pool)));
-    let crosscheck = CrossCheck::start(&chain, models.clone()).map_err(LaunchError::Thread)?.map(Arc::new);
+    let crosscheck =
+        CrossCheck::start(&chain, models.clone(), config.on_difference).map_err(LaunchError::Thread)?.map(Arc::new);
     if let Some(path) = &config.import {
         let blocks = import::import_file(&chain, path)?;
         tracing::info!(blocks, head = %chain.head().hash, "imported");
@@ -333,7 +382,7 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
         (Some(_), None) => return Err(LaunchError::ModelsNeedDev),
         (None, _) => Vec::new(),
     };
-    Ok(Parts { api, published })
+    Ok(Parts { api, published, scrub })
 }
 
 async fn hear_arrivals(mut arrivals: Receiver<Arc<RecoveredTransaction>>, preexec: Arc<PreExecution>) {

@@ -2,15 +2,10 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lockstep_engine::exec::first_difference;
 use lockstep_engine::fast::Level;
-use lockstep_engine::graph::Constant;
-use lockstep_engine::ops::binary::{Binary, BinaryKind};
-use lockstep_engine::ops::contraction::MatMul;
-use lockstep_engine::ops::softmax::Softmax;
-use lockstep_engine::ops::unary::{Unary, UnaryKind};
-use lockstep_engine::{DType, Data, Dim, Graph, Input, Limits, LoadedModel, Model, Node, Op, Output as Port, Tensor};
+use lockstep_node_ext::care::SelfTest;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -34,6 +29,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// Seconds since 1970 when this version was made, roughly: a clock that shows less is wrong.
+const RELEASED: u64 = 1_767_225_600;
+/// Bytes of disk below which a chain will not run for long.
+const LITTLE_DISK: u64 = 10 << 30;
 
 /// One finding.
 struct Check {
@@ -63,7 +63,7 @@ impl State {
 /// Runs the command.
 pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let folder = args.datadir.clone().unwrap_or_else(|| PathBuf::from("."));
-    let checks = [versions(), processor(), floats(), self_test(), disk(&folder), port(args.http_port)];
+    let checks = [versions(), processor(), self_test(), clock(), disk(&folder), port(args.http_port)];
     let text: String = checks.iter().map(|c| format!("{:<6} {:<15} {}\n", c.state.name(), c.name, c.text)).collect();
     let list: Vec<Value> =
         checks.iter().map(|c| json!({ "check": c.name, "state": c.state.name(), "text": c.text })).collect();
@@ -122,78 +122,43 @@ fn features() -> (Vec<&'static str>, bool) {
     (if neon { vec!["neon"] } else { Vec::new() }, neon)
 }
 
-fn floats() -> Check {
-    match lockstep_engine::float::env::check() {
-        Ok(()) => Check {
-            name: "floating point",
-            state: State::Good,
-            text: "round to nearest, subnormals kept, no traps".into(),
-        },
-        Err(e) => Check {
-            name: "floating point",
-            state: State::Wrong,
-            text: format!("{e}: something in this process changed it; a node must not run here"),
-        },
-    }
-}
-
+/// What a node does before it starts (spec CARE-1).
 fn self_test() -> Check {
-    let wrong = |text: String| Check { name: "self-test", state: State::Wrong, text };
-    let model = match small_model() {
-        Ok(m) => m,
-        Err(e) => return wrong(format!("the built-in model is refused: {e}")),
-    };
-    for (rows, threads) in [(1, 1), (7, 1), (33, 2), (64, super::run::all_cores())] {
-        let x = Data::F32(values(rows * 40, 17));
-        let Some(input) = Tensor::new(vec![rows, 40], x) else { continue };
-        match first_difference(&model, &[input], &Limits::default(), threads) {
-            Ok(None) => {}
-            Ok(Some(d)) => return wrong(super::run::describe(&d)),
-            Err(e) => return wrong(e.to_string()),
-        }
+    match SelfTest::default().run() {
+        Ok(report) => Check {
+            name: "self-test",
+            state: State::Good,
+            text: format!(
+                "{} operators have the approved bits by {}; floating point of {} threads is LS1's; {} ms",
+                report.operators,
+                report.ways.join(", "),
+                report.threads,
+                report.elapsed.as_millis()
+            ),
+        },
+        Err(e) => Check { name: "self-test", state: State::Wrong, text: format!("{e}; a node does not start here") },
     }
-    Check { name: "self-test", state: State::Good, text: "fast path and scalar reference agree in every bit".into() }
 }
 
-/// tanh(x W + b), normalised by softmax.
-fn small_model() -> Result<LoadedModel, lockstep_engine::Error> {
-    let mut g = Graph {
-        symbols: vec!["rows".into()],
-        inputs: vec![Input { name: "x".into(), dtype: DType::F32, shape: vec![Dim::symbol(0), Dim::Known(40)] }],
-        constants: vec![
-            Constant { dtype: DType::F32, shape: vec![40, 24] },
-            Constant { dtype: DType::F32, shape: vec![24] },
-        ],
-        ..Graph::default()
+/// Blocks are stamped with this clock, and other nodes refuse stamps of the future.
+fn clock() -> Check {
+    const STEADY: Duration = Duration::from_millis(20);
+    let (wall, steady) = (SystemTime::now(), Instant::now());
+    std::thread::sleep(STEADY);
+    let (went, passed) = (wall.elapsed().unwrap_or_default(), steady.elapsed());
+    let drift = went.abs_diff(passed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let synchronised = Path::new("/run/systemd/timesync/synchronized").exists();
+    let (state, text) = if now < RELEASED {
+        (State::Wrong, format!("it shows {now} seconds since 1970, which is before this binary was made: set it"))
+    } else if drift > STEADY {
+        (State::Wrong, format!("it was stepped by {} ms while it was looked at: something sets it", drift.as_millis()))
+    } else if synchronised {
+        (State::Good, "it runs evenly and is synchronised by systemd-timesyncd".to_owned())
+    } else {
+        (State::Good, "it runs evenly; whether it is synchronised is not known here: run chrony or ntpd".to_owned())
     };
-    let ops: [(Op, Option<usize>); 4] = [
-        (MatMul {}.into(), Some(0)),
-        (Binary { kind: BinaryKind::Add }.into(), Some(1)),
-        (Unary { kind: UnaryKind::Tanh }.into(), None),
-        (Softmax { axis: 1, log: false }.into(), None),
-    ];
-    let mut last = g.input_value(0);
-    for (op, constant) in ops {
-        let mut inputs = vec![Some(last)];
-        inputs.extend(constant.map(|c| Some(g.constant_value(c))));
-        g.nodes.push(Node { op, inputs });
-        last = g.node_value(g.nodes.len() - 1);
-    }
-    g.outputs.push(Port { name: "y".into(), value: last });
-    let tensor = |shape: Vec<usize>, seed| Tensor { data: Data::F32(values(shape.iter().product(), seed)), shape };
-    let constants = [tensor(vec![40, 24], 3), tensor(vec![24], 5)];
-    LoadedModel::new(Model::build(g, &constants, Vec::new(), &Limits::default())?, &Limits::default())
-}
-
-/// Numbers between -1 and 1 from a linear congruence.
-fn values(n: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / 8_388_608.0 - 1.0
-        })
-        .collect()
+    Check { name: "clock", state, text }
 }
 
 fn disk(folder: &Path) -> Check {
@@ -212,7 +177,18 @@ fn disk(folder: &Path) -> Check {
     let result = std::fs::write(&probe, b"probe");
     let _ = std::fs::remove_file(&probe);
     match result {
-        Ok(()) => Check { name: "disk", state: State::Good, text: format!("{} can be written", folder.display()) },
+        Ok(()) => {
+            let free = rustix::fs::statvfs(there).map(|s| s.f_bavail.saturating_mul(s.f_frsize)).ok();
+            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+            let (state, text) = match free {
+                Some(free) if free < LITTLE_DISK => {
+                    (State::Remark, format!("only {:.1} GiB are free: a full disk stops the node", gib(free)))
+                }
+                Some(free) => (State::Good, format!("{:.0} GiB are free", gib(free))),
+                None => (State::Remark, "how much is free is not known".to_owned()),
+            };
+            Check { name: "disk", state, text: format!("{} can be written; {text}", folder.display()) }
+        }
         Err(e) => Check {
             name: "disk",
             state: State::Wrong,

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy_primitives::{B256, hex};
+use lockstep_node_ext::care::Defences;
+use lockstep_node_ext::crosscheck;
 use lockstep_node_ext::dev::{DEV_BALANCE_ETHER, DEV_MNEMONIC, dev_accounts};
 use lockstep_node_ext::publish::DirectoryError;
 use lockstep_node_ext::rpc::engine::{DEFAULT_AUTH_PORT, JwtSecret};
@@ -71,6 +73,21 @@ pub(crate) struct Args {
     /// A quarter of the cores where not given
     #[arg(long, value_name = "N")]
     pre_execution_threads: Option<usize>,
+    /// Bytes of memory that resident models may take; an active model beyond it is not loaded, and what calls it waits
+    #[arg(long, value_name = "BYTES")]
+    model_memory: Option<u64>,
+    /// What happens when the cross-check finds an answer that the reference does not give
+    #[arg(long, value_enum, default_value_t = OnDifference::Alert)]
+    on_difference: OnDifference,
+}
+
+/// What a difference does, as the command line names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OnDifference {
+    /// It is told, and the node goes on
+    Alert,
+    /// The node seals nothing more until it is started again; it serves on
+    Halt,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
@@ -100,6 +117,12 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         block_time: args.block_time,
         import: args.import.clone(),
         pre_execution_threads: args.pre_execution_threads.unwrap_or_else(default_pre_execution_threads),
+        model_memory: args.model_memory,
+        on_difference: match args.on_difference {
+            OnDifference::Alert => crosscheck::OnDifference::Alert,
+            OnDifference::Halt => crosscheck::OnDifference::Halt,
+        },
+        defences: Defences::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -78,6 +78,20 @@ fn the_self_test_passes() {
     self_test().unwrap();
 }
 
+/// One bit of one result of one operator: the machine is refused, and the operator named.
+#[test]
+fn a_kernel_with_one_wrong_bit_is_found_and_named() {
+    for wrong in ["MatMul", "Unary.Exp", "TreeEnsemble.Sum"] {
+        let last = std::cell::Cell::new(0);
+        let kernel = |name: &str, t: Tensor| match name == wrong && !t.data.is_empty() && last.replace(1) == 0 {
+            true => crate::resident::flip(t, 0),
+            false => t,
+        };
+        let found = check_through(&Way::fast(Level::detect()), &kernel);
+        assert!(matches!(&found, Err(Fault::Bits { operator, .. }) if operator == wrong), "{found:?}");
+    }
+}
+
 #[test]
 fn a_wrong_hash_is_named() {
     let way = Way::fast(Level::detect());

@@ -52,6 +52,10 @@ pub(super) fn run(
                 fast::Failure::Environment(e) => ComputeError::Environment(e),
             })?
         };
+        let out = match model.wrong_kernel {
+            Some((node, bit)) if node == n => crate::resident::flip(out, bit),
+            _ => out,
+        };
         observer(n, &out);
         results.push(Some(out));
         for v in node.inputs.iter().flatten() {

@@ -28,7 +28,7 @@ mod tree;
 pub use integer::BytePanels;
 pub use level::Level;
 pub use panels::Panels;
-pub use threads::{MAX_THREADS, Threads};
+pub use threads::{MAX_THREADS, Threads, check_workers};
 pub use tree::Forest;
 
 use crate::error::ValueFault;
@@ -46,6 +46,18 @@ pub enum Prepared {
     Bytes(BytePanels),
     /// The trees of an ensemble.
     Forest(Forest),
+}
+
+impl Prepared {
+    /// Adds all words to a sum.
+    pub(crate) fn add_to(&self, sum: &mut crate::resident::Sum) {
+        match self {
+            Self::None => {}
+            Self::Panels(p) => p.add_to(sum),
+            Self::Bytes(p) => p.add_to(sum),
+            Self::Forest(f) => f.add_to(sum),
+        }
+    }
 }
 
 /// Why a kernel gave no result.

@@ -77,6 +77,10 @@ impl Panels {
         Self { k, n, lines }
     }
 
+    pub(crate) fn add_to(&self, sum: &mut crate::resident::Sum) {
+        sum.take(self.lines.as_slice(), |x| x.to_bits());
+    }
+
     /// Bytes that [`Self::pack`] takes.
     pub(crate) fn bytes(count: usize, k: usize, n: usize) -> u64 {
         let width = (n as u64).div_ceil(LANES as u64) * 4 * LANES as u64;

@@ -69,6 +69,15 @@ impl Threads {
     }
 }
 
+/// Checks the floating-point environment of this thread and of every thread of the pool; gives how many those are.
+pub fn check_workers() -> Result<usize, &'static str> {
+    crate::float::env::check()?;
+    let Some(pool) = pool() else { return Ok(1) };
+    let all = pool.broadcast(|_| crate::float::env::check());
+    let count = all.len() + 1;
+    all.into_iter().collect::<Result<(), _>>().map(|()| count)
+}
+
 /// The process's pool: a thread for each CPU, started at first use. `None` where threads cannot be started; then the
 /// caller works alone. Which thread computes a part, and how many there are, changes no bit.
 fn pool() -> Option<&'static rayon::ThreadPool> {

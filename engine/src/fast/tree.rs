@@ -103,6 +103,21 @@ pub(super) fn prepare(op: &TreeEnsemble, constants: &[Option<&Tensor>]) -> Optio
     })
 }
 
+impl Forest {
+    pub(crate) fn add_to(&self, sum: &mut crate::resident::Sum) {
+        sum.take(&self.nodes, |node| node.threshold.to_bits());
+        sum.take(&self.nodes, |node| node.test);
+        sum.take_wide(&self.nodes, |node| u64::from(node.children[0]) | u64::from(node.children[1]) << 32);
+        for group in &self.groups {
+            sum.take(&group.roots, |root| *root);
+        }
+        sum.take(&self.starts, |start| *start);
+        sum.take(&self.entries, |(target, _)| *target);
+        sum.take_wide(&self.entries, |(_, value)| *value as u64);
+        sum.take_wide(&self.base, |value| *value as u64);
+    }
+}
+
 /// Whether the decision is true below, at and above the threshold and for NaN, from bit 0 on.
 fn outcomes(mode: u8) -> u32 {
     let nan = u32::from(mode & 8 != 0) << 3;

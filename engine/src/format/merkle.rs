@@ -41,6 +41,41 @@ pub fn weights_root(weights: &[u8]) -> [u8; 32] {
     root(weights.chunks(LEAF_SIZE).map(leaf_hash).collect())
 }
 
+/// Hashes a weights section that comes piece by piece.
+#[derive(Debug, Default)]
+pub struct LeafHasher {
+    leaf: Vec<u8>,
+    leaves: Vec<[u8; 32]>,
+}
+
+impl LeafHasher {
+    /// The next bytes.
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(LEAF_SIZE - self.leaf.len()));
+            self.leaf.extend_from_slice(now);
+            bytes = later;
+            if self.leaf.len() == LEAF_SIZE {
+                self.leaves.push(leaf_hash(&self.leaf));
+                self.leaf.clear();
+            }
+        }
+    }
+
+    /// The hashes of all leaves.
+    pub fn leaves(mut self) -> Vec<[u8; 32]> {
+        if !self.leaf.is_empty() {
+            self.leaves.push(leaf_hash(&self.leaf));
+        }
+        self.leaves
+    }
+
+    /// Their root.
+    pub fn root(self) -> [u8; 32] {
+        root(self.leaves())
+    }
+}
+
 /// modelId = keccak256(abi.encode(keccak256("lockstep.model.v1"), uint256(ls1), graphHash, weightsRoot)).
 pub fn model_id(ls1_version: u32, graph_hash: &[u8; 32], weights_root: &[u8; 32]) -> [u8; 32] {
     let mut version = [0u8; 32];
@@ -58,6 +93,17 @@ mod tests {
         assert_eq!(root(l.clone()), keccak(&[&[1], &keccak(&[&[1], &l[0], &l[1]]), &l[2]]));
         assert_eq!(root(vec![l[0]]), l[0]);
         assert_eq!(weights_root(&[]), [0; 32]);
+    }
+
+    #[test]
+    fn pieces_of_any_size_have_the_same_root() {
+        let bytes: Vec<u8> = (0..3 * LEAF_SIZE + 77).map(|i| (i % 251) as u8).collect();
+        for size in [1_000, LEAF_SIZE, LEAF_SIZE + 1, bytes.len()] {
+            let mut hasher = LeafHasher::default();
+            bytes.chunks(size).for_each(|piece| hasher.push(piece));
+            assert_eq!(hasher.root(), weights_root(&bytes));
+        }
+        assert_eq!(LeafHasher::default().root(), weights_root(&[]));
     }
 
     #[test]

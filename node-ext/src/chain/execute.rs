@@ -69,8 +69,8 @@ pub(crate) enum ExecuteError {
     Storage(#[from] StorageError),
     #[error("state patch: {0}")]
     Patch(String),
-    /// The state could not be read: a fault of this node, whatever the EVM made of it.
-    #[error("the state could not be read: {0}")]
+    /// A fault of this node, whatever the EVM made of it: the state could not be read, resident weights have changed.
+    #[error("this node failed while it executed the block: {0}")]
     Fault(String),
 }
 
@@ -86,10 +86,13 @@ pub(crate) fn execute_block(
     let _executing = (!context.replay).then(|| evm_source.executing());
     let executed = execute(spec, evm_source, state, env, context, feed);
     // The executor reports failed reads in system calls and withdrawals as faults of the block.
-    match state.fault() {
-        Some(fault) => Err(ExecuteError::Fault(fault.to_string())),
-        None => executed,
+    if let Some(fault) = state.fault() {
+        return Err(ExecuteError::Fault(fault.to_string()));
     }
+    // Neither a block nor a verdict on one rests on weights that have changed in memory (spec CARE-2).
+    let used = executed.as_ref().ok().map(|e| e.inferences.iter().map(|(_, record)| record.model_id).collect());
+    evm_source.care().check_used(used).map_err(|damaged| ExecuteError::Fault(damaged.to_string()))?;
+    executed
 }
 
 fn execute(

@@ -32,6 +32,18 @@ pub enum FaultError {
         /// Bits of each constant.
         sizes: Vec<usize>,
     },
+    /// The model has no such node.
+    #[error("model {model} has no node {node} whose result has a bit {bit}; it has {nodes} nodes")]
+    NoSuchNode {
+        /// The model.
+        model: B256,
+        /// The node asked for.
+        node: usize,
+        /// The bit asked for.
+        bit: usize,
+        /// Nodes of its graph.
+        nodes: usize,
+    },
     /// There is nothing to remove.
     #[error("no fault was injected into model {0}")]
     None(B256),
@@ -69,14 +81,12 @@ impl Faults {
         Self { models, memo, sound: Mutex::default() }
     }
 
-    /// Flips one bit of a weight in the copy that answers calls. The reference keeps the verified weights.
-    pub fn inject(&self, id: B256, tensor: usize, bit: usize) -> Result<Injected, FaultError> {
+    /// Flips one bit of a weight in the copy that answers calls. The reference keeps the verified weights. With
+    /// `forged`, the sum that guards the resident weights is made to fit, as if the processor had got a wrong word from
+    /// sound memory: only the cross-check can tell.
+    pub fn inject(&self, id: B256, tensor: usize, bit: usize, forged: bool) -> Result<Injected, FaultError> {
         let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
-        // A second fault replaces the first.
-        let original = match sound.get(&id) {
-            Some(original) => original.clone(),
-            None => self.models.get(&id)?,
-        };
+        let original = self.original(&sound, id)?;
         let constant = original.constants().get(tensor);
         let (Some(constant), Some(faulty)) = (constant, original.with_flipped_bit(tensor, bit)) else {
             let sizes = original.constants().iter().map(|c| c.to_le_bytes().len() * 8).collect();
@@ -89,12 +99,35 @@ impl Faults {
         bytes[bit / 8 % size] ^= 1 << (bit % 8);
         let after = show(constant.dtype(), &bytes);
         let dtype = constant.dtype().name();
+        let faulty = if forged { faulty.with_sum_made_to_fit() } else { faulty };
         self.models.insert_as(id, Arc::new(faulty))?;
         // What was remembered is the sound model's.
         self.memo.forget_model(&id);
         sound.insert(id, original);
         tracing::warn!(model = %id, tensor, element, before, after, "fault injected");
         Ok(Injected { model_id: id, tensor, element, dtype, before, after })
+    }
+
+    /// Gives the fast path a kernel with one wrong bit: in the first element that a node of the graph gives.
+    pub fn inject_kernel(&self, id: B256, node: usize, bit: usize) -> Result<(), FaultError> {
+        let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+        let original = self.original(&sound, id)?;
+        let Some(faulty) = original.with_wrong_kernel(node, bit) else {
+            return Err(FaultError::NoSuchNode { model: id, node, bit, nodes: original.graph.nodes.len() });
+        };
+        self.models.insert_as(id, Arc::new(faulty))?;
+        self.memo.forget_model(&id);
+        sound.insert(id, original);
+        tracing::warn!(model = %id, node, bit, "wrong kernel injected");
+        Ok(())
+    }
+
+    /// The sound model: a second fault replaces the first.
+    fn original(&self, sound: &HashMap<B256, Arc<LoadedModel>>, id: B256) -> Result<Arc<LoadedModel>, FaultError> {
+        Ok(match sound.get(&id) {
+            Some(original) => original.clone(),
+            None => self.models.get(&id)?,
+        })
     }
 
     /// Flips one bit of the first value of every answer that is remembered of a model. With `forged`, what guards the

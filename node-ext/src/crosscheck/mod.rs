@@ -16,6 +16,7 @@ pub use finding::{Finding, FindingTensor};
 pub(crate) use job::{Job, encode};
 
 use crate::{
+    care::{Care, Stop},
     chain::{Chain, ChainListener},
     evm::Models,
     storage::{CanonicalChange, StorageError, Store},
@@ -64,6 +65,16 @@ pub struct Coverage {
     pub last_block: u64,
 }
 
+/// What a difference in a bit between two implementations of LS1 does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDifference {
+    /// It is told, and the node goes on.
+    #[default]
+    Alert,
+    /// It is told, and the node seals nothing until it is started again. It serves on.
+    Halt,
+}
+
 /// The running cross-check.
 #[derive(Debug)]
 pub struct CrossCheck {
@@ -75,7 +86,7 @@ pub struct CrossCheck {
 
 impl CrossCheck {
     /// Starts checking what is committed from here on. `None` on a plain chain.
-    pub fn start(chain: &Arc<Chain>, models: Models) -> std::io::Result<Option<Self>> {
+    pub fn start(chain: &Arc<Chain>, models: Models, on_difference: OnDifference) -> std::io::Result<Option<Self>> {
         let Some(config) = &chain.spec().lockstep else { return Ok(None) };
         let (wake, woken) = sync_channel(1);
         let counters = Arc::new(Counters::default());
@@ -87,6 +98,8 @@ impl CrossCheck {
             limits: config.limits.engine(),
             counters: counters.clone(),
             stopping: stopping.clone(),
+            care: chain.evm().care().clone(),
+            on_difference,
         };
         let thread = std::thread::Builder::new().name("cross-check".into()).spawn(move || worker.run(&woken))?;
         chain.listen(Arc::new(Follower(wake)));
@@ -143,6 +156,8 @@ struct Worker {
     limits: Limits,
     counters: Arc<Counters>,
     stopping: Arc<AtomicBool>,
+    care: Arc<Care>,
+    on_difference: OnDifference,
 }
 
 impl Worker {
@@ -220,6 +235,7 @@ impl Worker {
 
     fn report(&self, finding: &Finding) {
         tracing::error!(
+            alarm = "difference",
             block = finding.block_number.to::<u64>(),
             transaction = %finding.transaction_hash,
             model = %finding.model_id,
@@ -230,5 +246,13 @@ impl Worker {
             "CROSS-CHECK: this node's answer differs from the reference"
         );
         self.counters.findings.fetch_add(1, Ordering::AcqRel);
+        if self.on_difference == OnDifference::Halt {
+            self.care.duty().stop(Stop::Difference {
+                block: finding.block_number.to(),
+                transaction: finding.transaction_hash,
+                model: finding.model_id,
+                operator: finding.operator.clone(),
+            });
+        }
     }
 }

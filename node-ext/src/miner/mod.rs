@@ -8,6 +8,7 @@ mod clock;
 pub use clock::Clock;
 
 use crate::{
+    care::Stop,
     chain::{BuildAttributes, Chain, ChainError},
     pool::{Pool, PoolError, PoolFeed},
     storage::StoredBlock,
@@ -28,6 +29,9 @@ pub enum MineError {
     /// The pool failed.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// This node must not seal.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
     /// The asked-for time is not after the head's.
     #[error("timestamp {asked} is not after the head's {head}")]
     Time {
@@ -170,11 +174,20 @@ impl DevMiner {
     }
 
     fn mine_locked(&self, patch: Option<StateOverride>) -> Result<StoredBlock, MineError> {
+        self.chain.evm().care().duty().check()?;
         let head = self.chain.head();
         let timestamp = self.clock.take(head.header.timestamp);
         let attributes = BuildAttributes { patch, ..self.attributes(&head, timestamp) };
         let mut feed = PoolFeed::new(&self.pool, &self.chain, false)?;
-        let built = self.chain.build(head.hash, &attributes, &mut feed)?;
+        let built = match self.chain.build(head.hash, &attributes, &mut feed) {
+            // What was damaged is out of memory now: the transactions that need it are parked, the others go on.
+            Err(ChainError::Stalled { reason, .. }) => {
+                tracing::warn!(reason, "the block is built once more");
+                let mut feed = PoolFeed::new(&self.pool, &self.chain, false)?;
+                self.chain.build(head.hash, &attributes, &mut feed)?
+            }
+            built => built?,
+        };
         let block = self.chain.adopt(built)?;
         tracing::info!(
             number = block.header.number,

@@ -17,6 +17,7 @@ use crate::{
 use alloy_consensus::{Header, TxReceipt};
 use alloy_primitives::{B256, keccak256};
 use lockstep_engine::{Limits, LoadedModel};
+use lockstep_precompile::ModelStore;
 use std::sync::{
     Arc, LazyLock, Weak,
     atomic::{AtomicBool, Ordering},
@@ -36,6 +37,8 @@ pub struct ModelKeeper {
     chain: Weak<Chain>,
     models: Models,
     limits: Limits,
+    /// Bytes that resident models may take.
+    memory: Option<u64>,
     on_loaded: OnLoaded,
     /// [`ModelKeeper::load_missing`] is at work.
     loading: AtomicBool,
@@ -52,6 +55,7 @@ impl ModelKeeper {
     pub fn start(
         chain: &Arc<Chain>,
         models: Models,
+        memory: Option<u64>,
         on_loaded: impl Fn() + Send + Sync + 'static,
     ) -> Result<Option<Arc<Self>>, ModelError> {
         let Some(config) = &chain.spec().lockstep else { return Ok(None) };
@@ -59,6 +63,7 @@ impl ModelKeeper {
             chain: Arc::downgrade(chain),
             models,
             limits: config.limits.engine(),
+            memory,
             on_loaded: Box::new(on_loaded),
             loading: AtomicBool::new(false),
         });
@@ -97,7 +102,7 @@ impl ModelKeeper {
     fn load_active(&self, state: &StateReader) -> Result<(), ModelError> {
         for id in active_models(state)? {
             if let Err(error) = self.load(state, id) {
-                tracing::error!(model = %id, %error, "active model not loaded: transactions that call it are parked");
+                not_loaded(id, &error);
             }
         }
         Ok(())
@@ -107,16 +112,47 @@ impl ModelKeeper {
         if self.models.contains(&id) {
             return Ok(());
         }
+        self.check_memory(id, read::record(state, id)?.word.weights_length)?;
         let stored = read_model(state, id)?;
         let (graph, weights) = (stored.graph.len(), stored.weights.len());
         match stored.load(&self.limits) {
-            Ok(model) => self.models.insert(Arc::new(model)).map(drop)?,
+            Ok(model) => {
+                self.check_memory(id, model.resident_bytes())?;
+                self.models.insert(Arc::new(model)).map(drop)?;
+            }
             // True for every node, so it is part of the chain's rules: callers get an error, the node goes on.
             Err(ModelError::Engine(reason)) => self.models.insert_invalid(id, reason.to_string())?,
             Err(other) => return Err(other),
         }
         tracing::info!(model = %id, graph, weights, "model resident");
         Ok(())
+    }
+
+    /// Whether a model of so many bytes may become resident.
+    fn check_memory(&self, id: B256, needed: u64) -> Result<(), ModelError> {
+        let Some(budget) = self.memory else { return Ok(()) };
+        let used = self.bytes();
+        if used.saturating_add(needed) > budget {
+            return Err(ModelError::Memory { id, needed, used, budget });
+        }
+        Ok(())
+    }
+
+    /// Bytes that the resident models take.
+    pub fn bytes(&self) -> u64 {
+        let ready = |id: &B256| self.models.get(id).map_or(0, |model| model.resident_bytes());
+        self.models.ids().iter().map(ready).sum()
+    }
+
+    /// Loads a model again that was taken out of memory; whether it is there.
+    pub(crate) fn reload(&self, id: B256) -> bool {
+        let Some(chain) = self.chain.upgrade() else { return false };
+        let loaded = chain.head_state().map_err(ModelError::from).and_then(|state| self.load(&state, id));
+        match loaded {
+            Ok(()) => (self.on_loaded)(),
+            Err(ref error) => not_loaded(id, error),
+        }
+        loaded.is_ok()
     }
 
     /// The block was stored: what it activated becomes resident.
@@ -136,9 +172,7 @@ impl ModelKeeper {
                 let state = chain.store().state(&header, block).map_err(ModelError::from);
                 match state.and_then(|state| keeper.load(&state, id)) {
                     Ok(()) => (keeper.on_loaded)(),
-                    Err(error) => {
-                        tracing::error!(model = %id, %error, "active model not loaded: transactions that call it are parked");
-                    }
+                    Err(error) => not_loaded(id, &error),
                 }
             };
             if bytes <= LOAD_AT_ONCE {
@@ -149,6 +183,10 @@ impl ModelKeeper {
         }
         Ok(())
     }
+}
+
+fn not_loaded(id: B256, error: &ModelError) {
+    tracing::error!(alarm = "model_not_loaded", model = %id, %error, "active model not loaded: transactions that call it are parked");
 }
 
 /// The models whose activation the block logged.

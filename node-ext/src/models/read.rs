@@ -32,6 +32,28 @@ pub enum ModelError {
         /// The name of the content.
         found: B256,
     },
+    /// Its weights do not fit into the memory that this node gives to models.
+    #[error(
+        "model {id} takes {needed} bytes; models hold {used} of the {budget} bytes of memory that this node gives them: raise --model-memory"
+    )]
+    Memory {
+        /// The model.
+        id: B256,
+        /// What it takes.
+        needed: u64,
+        /// What the resident models take.
+        used: u64,
+        /// What they may take.
+        budget: u64,
+    },
+    /// The system gives no memory.
+    #[error("the system refuses {bytes} bytes of memory for model {id}: free some, or run on a larger machine")]
+    Refused {
+        /// The model.
+        id: B256,
+        /// What was asked for.
+        bytes: usize,
+    },
     /// The engine refuses the model.
     #[error(transparent)]
     Engine(lockstep_engine::Error),
@@ -76,8 +98,10 @@ pub(crate) fn registered_models(state: &StateReader) -> Result<Vec<B256>, ModelE
 /// Reads graph and weights of a model from the code of its chunks.
 pub fn read_model(state: &StateReader, id: B256) -> Result<StoredModel, ModelError> {
     let record = record(state, id)?;
-    let join = |chunks: &[Address]| {
+    let join = |chunks: &[Address], bytes: u64| {
         let mut data = Vec::new();
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        data.try_reserve_exact(bytes).map_err(|_| ModelError::Refused { id, bytes })?;
         for chunk in chunks {
             let code = state.code(*chunk)?;
             match code.split_first() {
@@ -87,5 +111,7 @@ pub fn read_model(state: &StateReader, id: B256) -> Result<StoredModel, ModelErr
         }
         Ok(data)
     };
-    Ok(StoredModel { id, graph: join(&record.graph_chunks)?, weights: join(&record.weight_chunks)? })
+    let (graph, weights) = (u64::from(record.word.graph_length), record.word.weights_length);
+    let (graph, weights) = (join(&record.graph_chunks, graph)?, join(&record.weight_chunks, weights)?);
+    Ok(StoredModel { id, graph, weights })
 }

@@ -22,6 +22,8 @@ pub(crate) const LIMIT: i32 = -32005;
 /// This node cannot execute inference at present (a model's weights are not in memory, or it failed): never an
 /// answer about the call. Ask again later, or another node.
 pub(crate) const NODE_CANNOT_INFER: i32 = -32050;
+/// This node may not seal: its self-test failed or its answer differed. It serves on.
+pub(crate) const NODE_CANNOT_SEAL: i32 = -32051;
 /// Execution reverted; `data` is what the contract returned.
 pub(crate) const REVERTED: i32 = 3;
 
@@ -101,6 +103,7 @@ impl<T> IntoRpc<T> for Result<T, MineError> {
         self.or_else(|e| match e {
             MineError::Chain(e) => Err(e).rpc(),
             MineError::Pool(e) => Err(e).rpc(),
+            MineError::Stopped(e) => Err(error(NODE_CANNOT_SEAL, e.to_string())),
             other => Err(invalid_params(other)),
         })
     }

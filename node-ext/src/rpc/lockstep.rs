@@ -40,17 +40,28 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
             all["preExecution"] = preexecution.map_err(internal)?.unwrap_or(Value::Null);
             Ok(all)
         })
+        .add("lockstep_care", |api, _| {
+            let care = api.chain.evm().care();
+            let mut all = serde_json::to_value(care.counts()).map_err(internal)?;
+            all["sealingStopped"] = care.duty().stopped().map_or(Value::Null, |stop| stop.to_string().into());
+            Ok(all)
+        })
         .add("lockstep_crossCheck", |api, _| api.crosscheck.as_ref().map(|check| check.coverage()).transpose().rpc());
     if dev {
         methods
             .add("lockstep_injectFault", |api, args| {
                 let fault: Fault = args.next()?;
                 if let Some(memo) = fault.memo {
-                    let forged = memo == MemoFault::Forged;
-                    let changed = api.faults.overwrite_memo(fault.model_id, fault.bit, forged);
+                    let changed = api.faults.overwrite_memo(fault.model_id, fault.bit, memo == Guard::Forged);
                     return Ok(serde_json::json!({ "changed": changed }));
                 }
-                let injected = api.faults.inject(fault.model_id, fault.tensor, fault.bit).map_err(invalid_params)?;
+                if let Some(node) = fault.kernel {
+                    api.faults.inject_kernel(fault.model_id, node, fault.bit).map_err(invalid_params)?;
+                    return Ok(serde_json::json!({ "node": node }));
+                }
+                let forged = fault.weights != Some(Guard::Overwritten);
+                let injected = api.faults.inject(fault.model_id, fault.tensor, fault.bit, forged);
+                let injected = injected.map_err(invalid_params)?;
                 serde_json::to_value(injected).map_err(internal)
             })
             .add("lockstep_removeFault", |api, args| {
@@ -64,8 +75,8 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
     }
 }
 
-/// Which bit of which weight to flip in the copy of the model that answers calls; with `memo`, which bit of its
-/// remembered answers.
+/// Which bit of which weight to flip in the copy of the model that answers calls, `forged` where not said otherwise; with
+/// `memo`, which bit of its remembered answers; with `kernel`, which bit of the first value that this node computes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Fault {
@@ -74,16 +85,18 @@ struct Fault {
     tensor: usize,
     #[serde(default)]
     bit: usize,
-    memo: Option<MemoFault>,
+    memo: Option<Guard>,
+    weights: Option<Guard>,
+    kernel: Option<usize>,
 }
 
-/// How a remembered answer is changed.
+/// How memory is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum MemoFault {
+enum Guard {
     /// In its values only.
     Overwritten,
-    /// With the hash that guards it.
+    /// With the hash or sum that guards it.
     Forged,
 }
 

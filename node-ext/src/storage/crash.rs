@@ -3,7 +3,7 @@
 //! A disk keeps what was synced. Of what was written since, it may keep any part: here nothing, everything, every
 //! second write, and everything with the last write torn in the middle.
 
-use super::{BlockState, DATABASE_FILE, Store, StoredBlock};
+use super::{BlockState, DATABASE_FILE, StorageError, Store, StoredBlock};
 use crate::primitives::Body;
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, U256};
@@ -92,7 +92,12 @@ impl StorageBackend for Recorder {
 const BLOCKS: u64 = 6;
 
 /// Appends blocks, each of which changes some accounts.
-fn append(store: &Store, blocks: u64, mut done: impl FnMut(u64)) {
+fn append(store: &Store, blocks: u64, done: impl FnMut(u64)) {
+    try_append(store, blocks, done).unwrap();
+}
+
+/// The same, up to the first block that is not written.
+pub(super) fn try_append(store: &Store, blocks: u64, mut done: impl FnMut(u64)) -> Result<(), StorageError> {
     let (mut root, mut parent) = (EMPTY_ROOT_HASH, B256::ZERO);
     for number in 0..blocks {
         let mut bundle = BundleState::default();
@@ -106,14 +111,15 @@ fn append(store: &Store, blocks: u64, mut done: impl FnMut(u64)) {
         let header = Header { number, parent_hash: parent, state_root: update.root, ..Default::default() };
         let hash = header.hash_slow();
         let block = StoredBlock { hash, header, body: Body::default(), senders: Vec::new(), receipts: Vec::new() };
-        store.insert_block(&block, &BlockState { nodes: update.nodes, ..Default::default() }, true).unwrap();
+        store.insert_block(&block, &BlockState { nodes: update.nodes, ..Default::default() }, true)?;
         (root, parent) = (update.root, hash);
         done(number);
     }
+    Ok(())
 }
 
 /// Every block up to `acknowledged` is there with its state, and so is every block that the index names.
-fn check(store: &Store, acknowledged: Option<u64>) {
+pub(super) fn check(store: &Store, acknowledged: Option<u64>) {
     let mut number = 0;
     while let Some(hash) = store.canonical_hash(number).unwrap() {
         let block = store.block(hash).unwrap().expect("a block of the index is whole");

@@ -13,6 +13,8 @@ mod checks;
 #[cfg(test)]
 mod crash;
 mod error;
+#[cfg(test)]
+mod full_disk;
 mod schema;
 mod state;
 mod trie;

@@ -6,6 +6,7 @@ use alloy_rlp::Decodable;
 use alloy_sol_types::{SolCall, sol};
 use lockstep_node_ext::{
     GenesisSource, NodeConfig,
+    care::Defences,
     chain::{ChainError, genesis::dev_genesis},
     primitives::Block,
     publish,
@@ -96,6 +97,8 @@ fn publishing_again_sends_nothing() {
     let config = || NodeConfig {
         models_dir: Some(models.path().to_path_buf()),
         datadir: Some(data.path().to_path_buf()),
+        // What is timed here is the chain's opening.
+        defences: Defences { self_test: None, ..Default::default() },
         ..Default::default()
     };
     let node = Running::start(config());

@@ -10,6 +10,7 @@ mod engine_api;
 mod engine_forks;
 mod ethereum_tests;
 mod execution_apis;
+mod faults;
 mod hostile;
 mod import;
 mod inference;

@@ -86,8 +86,11 @@ fn an_overwritten_answer_never_enters_a_block() {
     assert_eq!(returned(c, &first), returned(c, &second));
     assert_eq!(memo(c)["blocks"]["corrupted"], 1);
     assert_eq!(findings(c, 2), 0);
+    let caught = "its hash does not fit at the next hit: it is computed again";
+    crate::faults::tell("memo entry overwritten", caught, "nothing");
 }
 
+/// What the hash of an answer is for: with one that fits, the wrong answer gets into a block.
 #[test]
 fn a_forged_answer_is_found_by_the_cross_check() {
     let (node, id) = tiny();

@@ -35,6 +35,15 @@ pub(crate) enum Scales {
 }
 
 impl BytePanels {
+    pub(crate) fn add_to(&self, sum: &mut crate::resident::Sum) {
+        self.planes.iter().for_each(|plane| sum.take_bytes(plane, |x| *x as u8));
+        match &self.scales {
+            Scales::None { offset } => sum.take(&[*offset], |x| *x as u32),
+            Scales::Blocks { bits, .. } => sum.take(bits, |x| u32::from(*x)),
+            Scales::Channels(scales) => sum.take(scales, |x| x.to_bits()),
+        }
+    }
+
     /// Pairs along k.
     pub(crate) fn pairs(&self) -> usize {
         self.k.div_ceil(2)
