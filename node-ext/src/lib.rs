@@ -3,9 +3,10 @@
 //! # Parts
 //!
 //! [`storage`] keeps blocks and state in one crash-safe file; [`chain`] builds, validates and orders blocks on it;
-//! [`pool`] and [`miner`] feed it; [`consensus`] is what a consensus client drives it by; [`models`] keeps what is active in memory, [`memo`] what was answered,
+//! [`pool`] and [`miner`] feed it; [`consensus`] is what a consensus client drives it by; [`models`] keeps what is active in memory, [`cache`] models on disk, [`memo`] what was answered,
 //! [`crosscheck`] recomputes it, and [`care`] keeps faults of the machine out; [`publish`] brings models onto a chain; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
 
+pub mod cache;
 pub mod care;
 pub mod chain;
 pub mod consensus;

@@ -67,6 +67,8 @@ pub struct NodeConfig {
     pub pre_execution_threads: usize,
     /// Bytes of memory that resident models may take; `None`: what the genesis allows.
     pub model_memory: Option<u64>,
+    /// Models on disk, read where the chain's own copy cannot be.
+    pub cache: Option<PathBuf>,
     /// What a finding of the cross-check does.
     pub on_difference: OnDifference,
     /// What keeps wrong answers out of blocks.
@@ -94,6 +96,7 @@ impl Default for NodeConfig {
             engine: None,
             pre_execution_threads: default_pre_execution_threads(),
             model_memory: None,
+            cache: None,
             on_difference: OnDifference::default(),
             defences: Defences::default(),
         }
@@ -353,7 +356,7 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
     let miner = dev.then(|| Arc::new(DevMiner::new(chain.clone(), pool.clone(), config.block_time.is_none())));
     // A model that became resident lets the transactions run that waited for it.
     let (waiting, waker) = (Arc::downgrade(&pool), miner.as_ref().map(Arc::downgrade));
-    let keeper = ModelKeeper::start(&chain, models.clone(), config.model_memory, move || {
+    let keeper = ModelKeeper::start(&chain, models.clone(), config.model_memory, config.cache.clone(), move || {
         let Some(pool) = waiting.upgrade() else { return };
         if pool.unpark()
             && let Some(miner) = waker.as_ref().and_then(Weak::upgrade)

@@ -178,7 +178,7 @@ fn disk(folder: &Path) -> Check {
     let _ = std::fs::remove_file(&probe);
     match result {
         Ok(()) => {
-            let free = rustix::fs::statvfs(there).map(|s| s.f_bavail.saturating_mul(s.f_frsize)).ok();
+            let free = free(there);
             let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
             let (state, text) = match free {
                 Some(free) if free < LITTLE_DISK => {
@@ -195,6 +195,17 @@ fn disk(folder: &Path) -> Check {
             text: format!("{} cannot be written: {e}; choose another with --datadir", folder.display()),
         },
     }
+}
+
+/// Bytes that are free where this folder lies.
+#[cfg(unix)]
+fn free(folder: &Path) -> Option<u64> {
+    rustix::fs::statvfs(folder).map(|s| s.f_bavail.saturating_mul(s.f_frsize)).ok()
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
 }
 
 fn port(number: u16) -> Check {

@@ -8,6 +8,7 @@ pub(crate) mod genesis;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod kit;
+pub(crate) mod models;
 pub(crate) mod node;
 pub(crate) mod publish;
 pub(crate) mod quote;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Backup(backup::Args),
     Genesis(genesis::Args),
     Doctor(doctor::Args),
+    Models(models::Args),
     Kit(kit::Args),
 }
 
@@ -54,6 +56,7 @@ impl Command {
             Self::Verify(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Backup(a) => a.json,
+            Self::Models(a) => a.json,
             Self::Node(_) | Self::Genesis(_) | Self::Kit(_) => false,
         }
     }
@@ -79,6 +82,7 @@ impl Command {
             Self::Backup(a) => backup::execute(a),
             Self::Genesis(a) => genesis::execute(a),
             Self::Doctor(a) => doctor::execute(a),
+            Self::Models(a) => models::execute(a),
             Self::Kit(a) => kit::execute(a),
         }
     }

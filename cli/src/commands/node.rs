@@ -73,6 +73,9 @@ pub(crate) struct Args {
     /// A quarter of the cores where not given
     #[arg(long, value_name = "N")]
     pre_execution_threads: Option<usize>,
+    /// Models on disk (`lockstep models`), read where the chain's own copy cannot be
+    #[arg(long, value_name = "DIR", env = "LOCKSTEP_CACHE")]
+    cache: Option<PathBuf>,
     /// Bytes of memory that resident models may take; an active model beyond it is not loaded, and what calls it waits
     #[arg(long, value_name = "BYTES")]
     model_memory: Option<u64>,
@@ -118,6 +121,7 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         import: args.import.clone(),
         pre_execution_threads: args.pre_execution_threads.unwrap_or_else(default_pre_execution_threads),
         model_memory: args.model_memory,
+        cache: args.cache.clone(),
         on_difference: match args.on_difference {
             OnDifference::Alert => crosscheck::OnDifference::Alert,
             OnDifference::Halt => crosscheck::OnDifference::Halt,

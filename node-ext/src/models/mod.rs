@@ -5,11 +5,14 @@
 //! of their own, while transactions that call them are parked.
 
 mod read;
+mod serve;
 
 pub use read::{ModelError, StoredModel, active_models, read_model};
 pub(crate) use read::{record as model_record, registered_models};
+pub(crate) use serve::part as model_part;
 
 use crate::{
+    cache::Cache,
     chain::{Chain, ChainListener},
     evm::{Models, REGISTRY_ADDRESS},
     storage::{CanonicalChange, StateReader, StorageError},
@@ -18,9 +21,12 @@ use alloy_consensus::{Header, TxReceipt};
 use alloy_primitives::{B256, keccak256};
 use lockstep_engine::{Limits, LoadedModel};
 use lockstep_precompile::ModelStore;
-use std::sync::{
-    Arc, LazyLock, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, LazyLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Models of at most so many bytes load at once.
@@ -39,6 +45,8 @@ pub struct ModelKeeper {
     limits: Limits,
     /// Bytes that resident models may take.
     memory: Option<u64>,
+    /// Where models lie on disk beside the chain.
+    cache: Option<PathBuf>,
     on_loaded: OnLoaded,
     /// [`ModelKeeper::load_missing`] is at work.
     loading: AtomicBool,
@@ -56,6 +64,7 @@ impl ModelKeeper {
         chain: &Arc<Chain>,
         models: Models,
         memory: Option<u64>,
+        cache: Option<PathBuf>,
         on_loaded: impl Fn() + Send + Sync + 'static,
     ) -> Result<Option<Arc<Self>>, ModelError> {
         let Some(config) = &chain.spec().lockstep else { return Ok(None) };
@@ -64,6 +73,7 @@ impl ModelKeeper {
             models,
             limits: config.limits.engine(),
             memory,
+            cache,
             on_loaded: Box::new(on_loaded),
             loading: AtomicBool::new(false),
         });
@@ -113,7 +123,7 @@ impl ModelKeeper {
             return Ok(());
         }
         self.check_memory(id, read::record(state, id)?.word.weights_length)?;
-        let stored = read_model(state, id)?;
+        let stored = read_model(state, id).or_else(|error| self.from_cache(id).ok_or(error))?;
         let (graph, weights) = (stored.graph.len(), stored.weights.len());
         match stored.load(&self.limits) {
             Ok(model) => {
@@ -136,6 +146,12 @@ impl ModelKeeper {
             return Err(ModelError::Memory { id, needed, used, budget });
         }
         Ok(())
+    }
+
+    /// The model from the disk, where the chain's own copy cannot be read.
+    fn from_cache(&self, id: B256) -> Option<StoredModel> {
+        let read = Cache::open(self.cache.as_ref()?, None).and_then(|cache| cache.read(id));
+        read.inspect_err(|error| tracing::warn!(model = %id, %error, "not read from the cache")).ok()
     }
 
     /// Bytes that the resident models take.

@@ -4,8 +4,11 @@ use super::{
     Api, Methods,
     error::{IntoRpc, RpcResult, internal, invalid_params, server},
 };
-use crate::inference::InferenceProof;
-use crate::models::{ModelError, model_record, registered_models};
+use crate::{
+    cache::{Part, source::PEER_BYTES},
+    inference::InferenceProof,
+    models::{ModelError, model_part, model_record, registered_models},
+};
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, U64};
 use lockstep_precompile::registry::Status;
@@ -15,6 +18,17 @@ use serde_json::Value;
 pub(super) fn add(methods: &mut Methods, dev: bool) {
     methods
         .add("lockstep_models", |api, args| models(api, args.opt()?))
+        .add("lockstep_modelPart", |api, args| {
+            let (id, name, from, most) =
+                (args.next()?, args.next::<String>()?, args.next::<u64>()?, args.next::<u64>()?);
+            let part = Part::of(&name)
+                .ok_or_else(|| invalid_params(format!("'{name}' is no part: graph, leaves or weights is expected")))?;
+            let state = api.state(None)?;
+            model_part(&state, id, part, from, most.min(PEER_BYTES)).map_err(|error| match error {
+                ModelError::Unknown(_) => invalid_params(error),
+                other => internal(other),
+            })
+        })
         .add("lockstep_inferences", |api, args| {
             let block = api.locate(args.opt::<BlockId>()?)?;
             match api.chain.store().inferences(block.hash).rpc()? {

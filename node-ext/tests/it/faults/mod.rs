@@ -1,6 +1,7 @@
 //! Faults of the machine, one at a time: each is caught, named and survived, and has a companion without the defence, in
 //! which it gets through. `make faults` prints what they tell.
 
+mod cache;
 mod kernel;
 mod memory;
 mod weights;
