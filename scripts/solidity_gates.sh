@@ -66,7 +66,7 @@ doc() {
 
 # Each part is a process of its own: within `&&` and `||` bash does not stop a function at the first command that fails.
 parts() {
-  for part in "$@"; do scripts/solidity_gates.sh "$part"; done
+  for part in "$@"; do scripts/solidity_gates.sh "$part" || return 1; done
 }
 
 # Two lanes: what uses this project's forge cache, and what has a folder of its own.
