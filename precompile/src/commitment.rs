@@ -181,8 +181,8 @@ mod tests {
     fn every_field_of_a_leaf_is_in_its_hash() {
         let original = leaf(7);
         let mut all = vec![original];
-        for change in [
-            |l: &mut InferenceLeaf| l.transaction_index += 1,
+        let changes: [fn(&mut InferenceLeaf); 8] = [
+            |l| l.transaction_index += 1,
             |l| l.transaction_hash[31] ^= 1,
             |l| l.model_id[31] ^= 1,
             |l| l.selector[3] ^= 1,
@@ -190,7 +190,8 @@ mod tests {
             |l| l.outputs_hash[31] ^= 1,
             |l| l.returned_hash[31] ^= 1,
             |l| l.gas += 1,
-        ] {
+        ];
+        for change in changes {
             let mut changed = original;
             change(&mut changed);
             all.push(changed);
