@@ -40,7 +40,7 @@ fn header(n: u64, count: u64, extra_data: B256) -> Header {
         extra_data: extra_data.into(),
         mix_hash: keccak256(format!("randao {n}")),
         nonce: B64::ZERO,
-        base_fee_per_gas: Some(if n % 2 == 0 { 7 } else { 1_000_000_000 }),
+        base_fee_per_gas: Some(if n.is_multiple_of(2) { 7 } else { 1_000_000_000 }),
         ..Default::default()
     };
     if n >= 1 {
