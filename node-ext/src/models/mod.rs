@@ -123,7 +123,7 @@ impl ModelKeeper {
             return Ok(());
         }
         self.check_memory(id, read::record(state, id)?.word.weights_length)?;
-        let stored = read_model(state, id).or_else(|error| self.from_cache(id).ok_or(error))?;
+        let stored = read_model(state, id).or_else(|error| self.read_cached(id).ok_or(error))?;
         let (graph, weights) = (stored.graph.len(), stored.weights.len());
         match stored.load(&self.limits) {
             Ok(model) => {
@@ -149,7 +149,7 @@ impl ModelKeeper {
     }
 
     /// The model from the disk, where the chain's own copy cannot be read.
-    fn from_cache(&self, id: B256) -> Option<StoredModel> {
+    fn read_cached(&self, id: B256) -> Option<StoredModel> {
         let read = Cache::open(self.cache.as_ref()?, None).and_then(|cache| cache.read(id));
         read.inspect_err(|error| tracing::warn!(model = %id, %error, "not read from the cache")).ok()
     }
