@@ -1,6 +1,6 @@
 # Lockstep. `make demo` shows it, `make test` checks everything. Both set up what they need.
 
-.PHONY: demo test faults setup build models lint fuzz clean help
+.PHONY: demo test faults setup build models lint fuzz bench clean help
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -25,6 +25,9 @@ faults: ## injects faults of the machine and prints what caught each, and what w
 
 fuzz: ## a bounded run of every fuzz target (nightly compiler)
 	@scripts/fuzz.sh
+
+bench: ## Lockstep beside candle, tract and onnxruntime on this machine: docs/benchmarks.md
+	@scripts/bench.sh
 
 clean: ## removes what was built
 	@rm -rf target out cache broadcast node_modules
