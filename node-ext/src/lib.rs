@@ -15,6 +15,7 @@ pub mod dev;
 pub mod evm;
 pub mod inference;
 pub mod memo;
+mod metrics;
 pub mod miner;
 pub mod models;
 mod node;

@@ -4,7 +4,7 @@ use crate::{
     care::{Care, Defences, Unfit, scrub::Scrub},
     chain::{Chain, ChainError, GenesisError, genesis, import},
     consensus::Driver,
-    crosscheck::{CrossCheck, OnDifference},
+    crosscheck::{CrossCheck, CrossCheckConfig, OnDifference},
     dev::dev_accounts,
     evm::Models,
     memo::NodeMemo,
@@ -368,8 +368,9 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
     let scrub = keeper.clone().map(|keeper| Scrub::start(care, Box::new(move |id| keeper.reload(id)))).transpose();
     let scrub = scrub.map_err(LaunchError::Thread)?;
     chain.listen(Arc::new(PoolFollower::new(&chain, &pool)));
-    let crosscheck =
-        CrossCheck::start(&chain, models.clone(), config.on_difference).map_err(LaunchError::Thread)?.map(Arc::new);
+    let reproducers = config.datadir.as_ref().map(|dir| dir.join("findings"));
+    let checking = CrossCheckConfig { on_difference: config.on_difference, reproducers };
+    let crosscheck = CrossCheck::start(&chain, models.clone(), checking).map_err(LaunchError::Thread)?.map(Arc::new);
     if let Some(path) = &config.import {
         let blocks = import::import_file(&chain, path)?;
         tracing::info!(blocks, head = %chain.head().hash, "imported");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alloy_primitives::B256;
-use lockstep_engine::Limits;
+use lockstep_engine::{Limits, Model};
 use lockstep_node_ext::cache::{Cache, CacheError, Entry, FetchOptions, fetch, source};
 use serde_json::json;
 
@@ -67,6 +67,14 @@ enum What {
         /// The model
         id: B256,
     },
+    /// Write a model as a file that every command takes
+    Export {
+        /// The model
+        id: B256,
+        /// Where to
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
     /// Hash what is there; what is damaged is set aside (exit status 1)
     Verify {
         /// The model; all where not given
@@ -104,6 +112,13 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
             );
             let json = json!({ "modelId": id, "bytes": fetched.bytes, "resumed": fetched.resumed, "troubles": fetched.troubles });
             Ok(Output::new(text, json).with_warnings(fetched.troubles))
+        }
+        What::Export { id, output } => {
+            let stored = cache.read(id).map_err(failure)?;
+            let model = Model::from_sections(&stored.graph, stored.weights, Vec::new(), &limits);
+            let model = model.map_err(|e| failure(e.into()))?;
+            files::write(&output, &model.encode())?;
+            done(id, "written; a card is no part of what is kept by content")
         }
         What::Pin { id } => cache.pin(id, true).map_err(failure).and_then(|()| done(id, "pinned")),
         What::Unpin { id } => cache.pin(id, false).map_err(failure).and_then(|()| done(id, "not pinned any more")),

@@ -24,6 +24,7 @@ use crate::{files, npz};
   lockstep run risk.lsm --inputs in.npz --outputs out.npz
   lockstep run risk.lsm --inputs rows.csv --outputs out.npz --implementation reference
   lockstep run risk.lsm --inputs in.npz --compare          fast path against the scalar reference, operator by operator
+  lockstep run risk.lsm --inputs finding.json --compare    the same on what the node's cross-check found
 
 In Python:
   numpy.savez('in.npz', features=x.astype('float32'))      # the name that `lockstep inspect` shows
@@ -31,7 +32,7 @@ In Python:
 pub(crate) struct Args {
     /// The model
     model: PathBuf,
-    /// Arrays by name (.npz), or a table with a header line (.csv)
+    /// Arrays by name (.npz), a table with a header line (.csv), or a finding of the cross-check (.json)
     #[arg(long, value_name = "FILE")]
     inputs: PathBuf,
     /// Where to write all outputs, as .npz under the model's names

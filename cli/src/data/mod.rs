@@ -3,6 +3,7 @@
 mod array;
 pub mod csv;
 pub mod evaluate;
+mod finding;
 pub mod inputs;
 pub mod metrics;
 pub mod predict;
@@ -16,9 +17,12 @@ use std::path::Path;
 use crate::failure::Failure;
 use crate::npz::Arrays;
 
-/// Reads .npz, or .csv where `rows` of named columns make sense.
+/// Reads .npz, .json where it is a finding of the cross-check, or .csv where `rows` of named columns make sense.
 pub fn read(path: &Path, graph: &lockstep_engine::Graph) -> Result<Arrays, Failure> {
     let bytes = crate::files::read(path)?;
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+        return finding::read(&bytes, graph).map_err(|reason| Failure::refused(path.display().to_string(), reason));
+    }
     let named_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     let parsed = if named_csv { csv::read(&bytes, graph) } else { crate::npz::read(&bytes) };
     parsed.map_err(|reason| Failure::refused(path.display().to_string(), reason))

@@ -42,6 +42,54 @@ pub struct Finding {
     pub inputs: Vec<FindingTensor>,
 }
 
+/// An operator of which candle's answer lies outside the tolerance. Nothing stops for it: a model can be built to break
+/// any tolerance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// The block.
+    pub block_number: U64,
+    /// Its hash.
+    pub block_hash: B256,
+    /// The transaction.
+    pub transaction_hash: B256,
+    /// The model.
+    pub model_id: B256,
+    /// Position of the node of the graph.
+    pub node: usize,
+    /// Its operator.
+    pub operator: String,
+    /// Position of the element of its result.
+    pub element: usize,
+    /// Its value by candle.
+    pub candle: String,
+    /// Its value by the reference.
+    pub reference: String,
+    /// How far they may be apart.
+    pub allowed: String,
+    /// The inputs of the model, to reproduce it.
+    pub inputs: Vec<FindingTensor>,
+}
+
+impl Alert {
+    pub(super) fn new(job: &Job, node: usize, operator: &str, element: usize, values: [f32; 3]) -> Self {
+        let [candle, reference, allowed] = values.map(|x| show(DType::F32, &x.to_le_bytes()));
+        Self {
+            block_number: U64::from(job.number),
+            block_hash: job.block,
+            transaction_hash: job.inference.transaction_hash,
+            model_id: job.inference.model_id,
+            node,
+            operator: operator.to_owned(),
+            element,
+            candle,
+            reference,
+            allowed,
+            inputs: job.inputs.iter().map(FindingTensor::from).collect(),
+        }
+    }
+}
+
 /// A tensor of a reproducer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FindingTensor {

@@ -2,17 +2,20 @@
 //!
 //! It runs behind the chain on a thread of its own, past any memory of answers, and never delays a block: what waits is
 //! bounded, and what is too much is dropped, oldest first, and counted as skipped. A difference in one bit is a finding:
-//! it is logged, stored with a reproducer, and served by `lockstep_findings`.
+//! it is logged, stored with a reproducer, and served by `lockstep_findings`. [candle] is asked about each operator too;
+//! what lies outside its tolerance is an alert, served by `lockstep_alerts`, and stops nothing.
 //!
 //! What waits was written in the transaction that wrote its block, so a node that is killed goes on where it was.
 
+mod candle;
 mod check;
 mod fault;
 mod finding;
 mod job;
 
+pub use candle::{ABSOLUTE, RELATIVE};
 pub use fault::{FaultError, Faults, Injected};
-pub use finding::{Finding, FindingTensor};
+pub use finding::{Alert, Finding, FindingTensor};
 pub(crate) use job::{Job, encode};
 
 use crate::{
@@ -21,9 +24,12 @@ use crate::{
     evm::Models,
     storage::{CanonicalChange, StorageError, Store},
 };
+use check::Checked;
 use lockstep_engine::Limits;
 use serde::Serialize;
 use std::{
+    hash::{BuildHasher, RandomState},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -35,6 +41,10 @@ use std::{
 
 /// Inferences that wait at most.
 const QUEUE: u64 = 65_536;
+/// Inferences that wait beyond which a random sample is checked.
+const BUSY: u64 = 1_024;
+/// Inferences that wait beyond which candle is not asked.
+const BUSY_FOR_CANDLE: u64 = 128;
 /// Inferences taken from the database at a time.
 const BATCH: usize = 64;
 
@@ -44,11 +54,14 @@ struct Counters {
     skipped: AtomicU64,
     failed: AtomicU64,
     findings: AtomicU64,
+    alerts: AtomicU64,
+    compared: AtomicU64,
+    without: AtomicU64,
     last_block: AtomicU64,
 }
 
 /// What the cross-check has done since the node started.
-#[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {
     /// Inferences checked.
@@ -61,6 +74,14 @@ pub struct Coverage {
     pub failed: u64,
     /// Findings.
     pub findings: u64,
+    /// Alerts: candle's answer of an operator lies outside the tolerance.
+    pub alerts: u64,
+    /// Operators of which candle had an opinion.
+    pub compared: u64,
+    /// Operators of which it had none.
+    pub without: u64,
+    /// Blocks from the one whose inference waits longest to the head.
+    pub lag: u64,
     /// The block of the inference checked last.
     pub last_block: u64,
 }
@@ -75,6 +96,15 @@ pub enum OnDifference {
     Halt,
 }
 
+/// How it is run.
+#[derive(Debug, Clone, Default)]
+pub struct CrossCheckConfig {
+    /// What a finding does.
+    pub on_difference: OnDifference,
+    /// Where a finding is written as a file that `lockstep run --compare --inputs` takes.
+    pub reproducers: Option<PathBuf>,
+}
+
 /// The running cross-check.
 #[derive(Debug)]
 pub struct CrossCheck {
@@ -86,8 +116,8 @@ pub struct CrossCheck {
 
 impl CrossCheck {
     /// Starts checking what is committed from here on. `None` on a plain chain.
-    pub fn start(chain: &Arc<Chain>, models: Models, on_difference: OnDifference) -> std::io::Result<Option<Self>> {
-        let Some(config) = &chain.spec().lockstep else { return Ok(None) };
+    pub fn start(chain: &Arc<Chain>, models: Models, config: CrossCheckConfig) -> std::io::Result<Option<Self>> {
+        let Some(rules) = &chain.spec().lockstep else { return Ok(None) };
         let (wake, woken) = sync_channel(1);
         let counters = Arc::new(Counters::default());
         let stopping = Arc::new(AtomicBool::new(false));
@@ -95,11 +125,12 @@ impl CrossCheck {
         let worker = Worker {
             store: store.clone(),
             models,
-            limits: config.limits.engine(),
+            limits: rules.limits.engine(),
             counters: counters.clone(),
             stopping: stopping.clone(),
             care: chain.evm().care().clone(),
-            on_difference,
+            config,
+            random: RandomState::new(),
         };
         let thread = std::thread::Builder::new().name("cross-check".into()).spawn(move || worker.run(&woken))?;
         chain.listen(Arc::new(Follower(wake)));
@@ -117,8 +148,18 @@ impl CrossCheck {
             skipped: read(&c.skipped),
             failed: read(&c.failed),
             findings: read(&c.findings),
+            alerts: read(&c.alerts),
+            compared: read(&c.compared),
+            without: read(&c.without),
+            lag: self.lag()?,
             last_block: read(&c.last_block),
         })
+    }
+
+    fn lag(&self) -> Result<u64, StorageError> {
+        let oldest = self.store.unchecked(1)?.into_iter().find_map(|(_, job)| Job::decode(&job).ok());
+        let head = self.store.head_hash()?.map(|hash| self.store.header(hash)).transpose()?.flatten();
+        Ok(oldest.zip(head).map_or(0, |(job, head)| head.number.saturating_sub(job.number) + 1))
     }
 
     /// Ends after the inference being checked.
@@ -157,7 +198,9 @@ struct Worker {
     counters: Arc<Counters>,
     stopping: Arc<AtomicBool>,
     care: Arc<Care>,
-    on_difference: OnDifference,
+    config: CrossCheckConfig,
+    /// Chooses the sample: nobody outside can tell what is checked.
+    random: RandomState,
 }
 
 impl Worker {
@@ -185,6 +228,7 @@ impl Worker {
             tracing::warn!(skipped, "more inferences than can be checked: the oldest are skipped");
             self.counters.skipped.fetch_add(skipped, Ordering::AcqRel);
         }
+        let waiting = self.store.unchecked_count()?;
         let jobs = self.store.unchecked(BATCH)?;
         let any = !jobs.is_empty();
         let mut done = Vec::with_capacity(jobs.len());
@@ -193,9 +237,17 @@ impl Worker {
                 break;
             }
             done.push(key);
-            if let Some(finding) = self.one(&job) {
-                self.report(&finding);
-                match serde_json::to_vec(&finding) {
+            if !self.is_in_sample(key, waiting) {
+                self.counters.skipped.fetch_add(1, Ordering::AcqRel);
+                continue;
+            }
+            let checked = self.one(&job, waiting <= BUSY_FOR_CANDLE);
+            if let Some(alert) = &checked.alert {
+                self.alert(alert)?;
+            }
+            if let Some(finding) = &checked.finding {
+                self.report(finding);
+                match serde_json::to_vec(finding) {
                     Ok(json) => {
                         self.store.checked(&done, Some(&json))?;
                         done.clear();
@@ -210,18 +262,25 @@ impl Worker {
         Ok(any)
     }
 
-    fn one(&self, job: &[u8]) -> Option<Finding> {
+    /// Whether this one is checked while so many wait: each with the same chance.
+    fn is_in_sample(&self, key: u64, waiting: u64) -> bool {
+        waiting <= BUSY || self.random.hash_one(key) % waiting < BUSY
+    }
+
+    fn one(&self, job: &[u8], ask: bool) -> Checked {
         let job = match Job::decode(job) {
             Ok(job) => job,
             Err(reason) => {
                 tracing::error!(reason, "a waiting inference does not decode: it is not checked");
                 self.counters.failed.fetch_add(1, Ordering::AcqRel);
-                return None;
+                return Checked::default();
             }
         };
-        let checked = check::check(&self.models, &self.limits, &job);
+        let checked = check::check(&self.models, &self.limits, &job, ask);
         match &checked {
-            Ok(_) => {
+            Ok(checked) => {
+                self.counters.compared.fetch_add(checked.compared, Ordering::AcqRel);
+                self.counters.without.fetch_add(checked.without, Ordering::AcqRel);
                 self.counters.last_block.store(job.number, Ordering::Release);
                 self.counters.checked.fetch_add(1, Ordering::AcqRel);
             }
@@ -230,7 +289,7 @@ impl Worker {
                 self.counters.failed.fetch_add(1, Ordering::AcqRel);
             }
         }
-        checked.ok().flatten()
+        checked.unwrap_or_default()
     }
 
     fn report(&self, finding: &Finding) {
@@ -246,13 +305,53 @@ impl Worker {
             "CROSS-CHECK: this node's answer differs from the reference"
         );
         self.counters.findings.fetch_add(1, Ordering::AcqRel);
-        if self.on_difference == OnDifference::Halt {
+        self.write_reproducer(finding);
+        if self.config.on_difference == OnDifference::Halt {
             self.care.duty().stop(Stop::Difference {
                 block: finding.block_number.to(),
                 transaction: finding.transaction_hash,
                 model: finding.model_id,
                 operator: finding.operator.clone(),
             });
+        }
+    }
+
+    fn alert(&self, alert: &Alert) -> Result<(), StorageError> {
+        self.counters.alerts.fetch_add(1, Ordering::AcqRel);
+        tracing::warn!(
+            alarm = "tolerance",
+            block = alert.block_number.to::<u64>(),
+            transaction = %alert.transaction_hash,
+            model = %alert.model_id,
+            node = alert.node,
+            operator = alert.operator,
+            candle = alert.candle,
+            reference = alert.reference,
+            "candle's answer lies outside the tolerance"
+        );
+        match serde_json::to_vec(alert) {
+            Ok(json) => self.store.alert(&json),
+            Err(error) => {
+                tracing::error!(%error, "alert not stored");
+                Ok(())
+            }
+        }
+    }
+
+    /// The finding as a file: a person can take it to another machine.
+    fn write_reproducer(&self, finding: &Finding) {
+        let Some(dir) = &self.config.reproducers else { return };
+        let count = self.counters.findings.load(Ordering::Acquire);
+        let path = dir.join(format!("{}-{}-{count}.json", finding.block_number, finding.transaction_hash));
+        let written = std::fs::create_dir_all(dir)
+            .and_then(|()| std::fs::write(&path, serde_json::to_vec_pretty(finding).unwrap_or_default()));
+        match written {
+            Ok(()) => tracing::error!(
+                "replay it: lockstep run {}.lsm --compare --inputs {}",
+                finding.model_id,
+                path.display()
+            ),
+            Err(error) => tracing::warn!(path = %path.display(), %error, "reproducer not written"),
         }
     }
 }

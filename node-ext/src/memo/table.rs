@@ -199,7 +199,7 @@ impl Memo for Table {
                 }
                 Found::Answer(_) => {
                     self.corrupted.fetch_add(1, Relaxed);
-                    tracing::error!(model = %key.model_id, "a remembered answer has changed in memory: it is computed again; check this machine's memory");
+                    tracing::error!(alarm = "memo_corrupted", model = %key.model_id, "a remembered answer has changed in memory: it is computed again; check this machine's memory");
                     self.lock().forget(&key);
                 }
                 Found::Running(flight) => {

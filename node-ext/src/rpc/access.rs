@@ -88,6 +88,12 @@ impl Api {
         }
     }
 
+    /// What the metrics are read from.
+    pub(crate) fn sources(&self) -> crate::metrics::Sources {
+        let (chain, models) = (self.chain.clone(), self.models.clone());
+        crate::metrics::Sources { chain, models, crosscheck: self.crosscheck.clone() }
+    }
+
     /// The hash of a canonical block, or of any known block named by its hash.
     pub(crate) fn block_hash(&self, id: BlockId) -> RpcResult<Option<B256>> {
         let store = self.chain.store();

@@ -40,6 +40,11 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
             let transaction: B256 = args.next()?;
             inference_proof(api, transaction, args.opt::<usize>()?.unwrap_or(0))
         })
+        .add("lockstep_alerts", |api, _| {
+            let alerts = api.chain.store().alerts().rpc()?;
+            let read = |json: &Vec<u8>| serde_json::from_slice::<Value>(json).map_err(internal);
+            alerts.iter().map(read).collect::<Result<Vec<_>, _>>()
+        })
         .add("lockstep_findings", |api, _| {
             let findings = api.chain.store().findings().rpc()?;
             findings

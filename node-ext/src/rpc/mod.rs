@@ -28,6 +28,7 @@ mod subscribe;
 pub use access::Api;
 
 use crate::consensus::Driver;
+use crate::metrics::Endpoint;
 use error::{RpcResult, internal, invalid_params};
 use jsonrpsee::{
     RpcModule,
@@ -171,7 +172,8 @@ async fn listen(
     let middleware = tower::ServiceBuilder::new()
         .layer(origin::hosts(address))
         .layer(origin::Origins::new(address, !api.accounts.is_empty() || secret.is_some()))
-        .layer(engine::Tokens(secret));
+        .layer(engine::Tokens(secret))
+        .layer(Endpoint(api.sources()));
     let config = ServerConfig::builder()
         .max_request_body_size(if secret.is_some() { limits::ENGINE_REQUEST_BYTES } else { limits::REQUEST_BYTES })
         .max_response_body_size(limits::RESPONSE_BYTES)

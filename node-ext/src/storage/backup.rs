@@ -6,8 +6,8 @@
 use super::{
     DATABASE_FILE, StorageError, Store,
     schema::{
-        BODIES, CANONICAL, CODES, FINDINGS, HEADERS, INFERENCES, META, NODES, PATCHES, RECEIPTS, SENDERS, TRANSACTIONS,
-        UNCHECKED,
+        ALERTS, BODIES, CANONICAL, CODES, FINDINGS, HEADERS, INFERENCES, META, NODES, PATCHES, RECEIPTS, SENDERS,
+        TRANSACTIONS, UNCHECKED,
     },
 };
 use alloy_primitives::B256;
@@ -128,6 +128,7 @@ fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Storage
     copy(from, to, CANONICAL, left)?;
     copy(from, to, TRANSACTIONS, left)?;
     copy(from, to, FINDINGS, left)?;
+    copy(from, to, ALERTS, left)?;
     copy(from, to, UNCHECKED, left)?;
     match left.pop_first() {
         Some(name) => {

@@ -2,9 +2,12 @@
 
 use super::{
     StorageError, Store,
-    schema::{FINDINGS, UNCHECKED},
+    schema::{ALERTS, FINDINGS, UNCHECKED},
 };
 use redb::{Durability, ReadableTable, ReadableTableMetadata, WriteTransaction};
+
+/// Alerts that are kept: anybody can make a model that raises them.
+const MOST_ALERTS: u64 = 1_000;
 
 /// Appends the inferences of a block, in the transaction that writes the block.
 pub(super) fn append_unchecked(tx: &WriteTransaction, jobs: &[Vec<u8>]) -> Result<(), StorageError> {
@@ -72,6 +75,33 @@ impl Store {
             tx.commit()?;
         }
         Ok(excess)
+    }
+
+    /// Keeps an alert; of more than [`MOST_ALERTS`] the oldest goes.
+    pub(crate) fn alert(&self, alert: &[u8]) -> Result<(), StorageError> {
+        let mut tx = self.write()?;
+        // Nothing rests on it: a power cut may lose it.
+        tx.set_durability(Durability::None)?;
+        {
+            let mut table = tx.open_table(ALERTS)?;
+            let next = table.last()?.map_or(0, |(key, _)| key.value() + 1);
+            table.insert(next, alert)?;
+            if table.len()? > MOST_ALERTS {
+                table.pop_first()?;
+            }
+        }
+        Ok(tx.commit()?)
+    }
+
+    /// All alerts of the cross-check that are kept, oldest first.
+    pub(crate) fn alerts(&self) -> Result<Vec<Vec<u8>>, StorageError> {
+        let tx = self.read()?;
+        let table = tx.open_table(ALERTS)?;
+        let mut all = Vec::new();
+        for entry in table.iter()? {
+            all.push(entry?.1.value().to_vec());
+        }
+        Ok(all)
     }
 
     /// All findings of the cross-check, oldest first.

@@ -32,6 +32,8 @@ pub(crate) const NODES: TableDefinition<'_, &Hash, &[u8]> = TableDefinition::new
 pub(crate) const CODES: TableDefinition<'_, &Hash, &[u8]> = TableDefinition::new("codes");
 /// Findings of the cross-check, in order (JSON).
 pub(crate) const FINDINGS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("findings");
+/// Alerts of the cross-check, in order (JSON).
+pub(crate) const ALERTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("alerts");
 /// Inferences that the cross-check has not finished, in order (JSON).
 pub(crate) const UNCHECKED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("unchecked");
 
@@ -77,6 +79,7 @@ pub(crate) fn prepare(db: &Database) -> Result<(), StorageError> {
             tx.open_table(NODES)?;
             tx.open_table(CODES)?;
             tx.open_table(FINDINGS)?;
+            tx.open_table(ALERTS)?;
             tx.open_table(UNCHECKED)?;
             Ok(tx.commit()?)
         }

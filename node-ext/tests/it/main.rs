@@ -5,6 +5,7 @@ mod blobs;
 mod common;
 mod consensus;
 mod crash;
+mod crosscheck;
 mod dev_methods;
 mod engine_api;
 mod engine_forks;
