@@ -2,7 +2,7 @@
 //!
 //! It runs behind the chain on a thread of its own, past any memory of answers, and never delays a block: what waits is
 //! bounded, and what is too much is dropped, oldest first, and counted as skipped. A difference in one bit is a finding:
-//! it is logged, stored with a reproducer, and served by `lockstep_findings`. [candle] is asked about each operator too;
+//! it is logged, stored with a reproducer, and served by `lockstep_findings`. `candle` is asked about each operator too;
 //! what lies outside its tolerance is an alert, served by `lockstep_alerts`, and stops nothing.
 //!
 //! What waits was written in the transaction that wrote its block, so a node that is killed goes on where it was.

@@ -2,7 +2,7 @@
 //!
 //! Versions follow the fork of the block that they are about: `newPayload` V1 Paris, V2 to Shanghai, V3 Cancun, V4 Prague
 //! and Osaka; `getPayload` V1 to V4 likewise, V5 Osaka; `forkchoiceUpdated` V1 Paris, V2 to Shanghai, V3 from Cancun on.
-//! A version for another fork is answered with [`UNSUPPORTED_FORK`].
+//! A version for another fork is answered with `UNSUPPORTED_FORK`.
 
 mod auth;
 mod blobs;
