@@ -32,7 +32,7 @@ coverage() {
   cp -r contracts/src/*.sol contracts/src/test-kit "$project/contracts/src/"
   cp contracts/src/twin/TwinCode.sol "$project/contracts/src/twin/"
   cp -r contracts/examples contracts/registry-layout.json contracts/predeploys.json contracts/twin.json "$project/contracts/"
-  cp -r contracts/test/*.sol contracts/test/{examples,kit,models,native,utils} "$project/contracts/test/"
+  cp -r contracts/test/*.sol contracts/test/{examples,kit,models,native,utils,vectors} "$project/contracts/test/"
   rm -f "$project"/contracts/test/native/*.sol "$project"/contracts/test/ForcedFallback* "$project"/contracts/test/kit/{Models,InferenceKit}.t.sol
   cp foundry.toml "$project/"
   for name in scripts node_modules docs; do ln -sfn "$PWD/$name" "$project/$name"; done

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-pragma solidity ^0.8.24;
+pragma solidity ^0.8.20;
 
 /// @title Proofs of past inferences
 /// @notice Each block of a Lockstep chain commits to its inferences in the header's extraData (docs/spec.md, section 13).
@@ -102,12 +102,13 @@ library InferenceProofs {
         returns (bytes32)
     {
         if (index >= count) revert WrongPath(count, index, siblings.length);
-        uint256 used;
+        uint256 used = 0;
         bytes32 node = leaf;
         uint256 place = index;
         for (uint256 width = count; width > 1; width = (width + 1) / 2) {
             // An odd last node moves up unchanged.
-            if (place ^ 1 < width) {
+            uint256 neighbour = place % 2 == 0 ? place + 1 : place - 1;
+            if (neighbour < width) {
                 if (used == siblings.length) revert WrongPath(count, index, siblings.length);
                 bytes32 sibling = siblings[used++];
                 node = place % 2 == 0
