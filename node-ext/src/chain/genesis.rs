@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn every_module_of_the_twin_is_there_and_as_it_was_built() {
         let twin = Predeploys::known().unwrap().twin;
-        assert_eq!(twin.len(), 9);
+        assert_eq!(twin.len(), 11);
         for module in &twin {
             assert!(module.code.len() <= 24_576, "{} has {} bytes", module.name, module.code.len());
             let mut genesis = dev_genesis().unwrap();
