@@ -31,6 +31,8 @@ def load(request):
     options.intra_op_num_threads = request["threads"]
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Otherwise its threads wait in a loop while the next contender has its turn.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     read = lambda kind, shape, file: np.fromfile(file, KINDS[kind]).reshape(shape)
     sessions.append((session, {name: read(*spec) for name, spec in request["inputs"].items()}))
