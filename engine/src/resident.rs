@@ -55,7 +55,6 @@ impl Sum {
         let (words, rest) = items.as_chunks::<4>();
         self.take(words, |four| u32::from_le_bytes([byte(&four[0]), byte(&four[1]), byte(&four[2]), byte(&four[3])]));
         self.take(rest, |item| u32::from(byte(item)));
-        self.bytes += (size_of_val(items) - size_of_val(words) - size_of_val(rest)) as u64;
     }
 
     fn take_tensor(&mut self, tensor: &Tensor) {

@@ -1,11 +1,16 @@
 //! The EVM that the node runs: the one place where the precompile crate is bound.
 
 use crate::{care::Care, memo::NodeMemo};
+use alloy_primitives::B256;
+use lockstep_engine::LoadedModel;
 use lockstep_engine::exec::Options;
-use lockstep_precompile::{InferenceRecord, InferenceSink, LockstepEvmFactory, ResidentModels};
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use lockstep_precompile::{InferenceRecord, InferenceSink, LockstepEvmFactory, ModelFault, ModelStore, ResidentModels};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 pub use lockstep_precompile::{LockstepConfig, PRECOMPILE_ADDRESS, REGISTRY_ADDRESS};
@@ -20,6 +25,7 @@ pub type Models = Arc<ResidentModels>;
 #[derive(Debug, Clone)]
 pub(crate) struct EvmSource {
     factory: NodeEvmFactory,
+    models: Models,
     memo: NodeMemo,
     care: Arc<Care>,
     executing: Arc<AtomicUsize>,
@@ -39,7 +45,7 @@ impl EvmSource {
     pub(crate) fn new(config: Option<Arc<LockstepConfig>>, models: Models) -> Self {
         let memo = NodeMemo::default();
         let care = Arc::new(Care::new(models.clone(), memo.clone()));
-        Self { factory: LockstepEvmFactory::new(config, models), memo, care, executing: Arc::default() }
+        Self { factory: LockstepEvmFactory::new(config, models.clone()), models, memo, care, executing: Arc::default() }
     }
 
     /// Tells others that a block is being executed: what can wait, waits.
@@ -63,16 +69,20 @@ impl EvmSource {
         &self.care
     }
 
-    /// For executing a block: successful inferences are recorded.
+    /// For executing a block: successful inferences are recorded, and which models were called.
     pub(crate) fn for_block(&self) -> (NodeEvmFactory, BlockSink) {
-        let sink = BlockSink::default();
-        (self.factory.clone().with_memo(self.memo.for_blocks()).with_sink(Arc::new(sink.clone())), sink)
+        self.recorded(self.factory.clone().with_memo(self.memo.for_blocks()))
     }
 
     /// For executing a stored block once more: recorded, and remembered with the calls.
     pub(crate) fn for_replay(&self) -> (NodeEvmFactory, BlockSink) {
+        self.recorded(self.for_call())
+    }
+
+    fn recorded(&self, factory: NodeEvmFactory) -> (NodeEvmFactory, BlockSink) {
         let sink = BlockSink::default();
-        (self.for_call().with_sink(Arc::new(sink.clone())), sink)
+        let store = CalledModels { models: self.models.clone(), sink: sink.clone() };
+        (factory.with_store(Arc::new(store)).with_sink(Arc::new(sink.clone())), sink)
     }
 
     /// For pre-execution: what is computed is there when a block needs it. One thread; blocks come first.
@@ -100,6 +110,7 @@ struct Collected {
     transaction: usize,
     running: Vec<InferenceRecord>,
     kept: Vec<(usize, InferenceRecord)>,
+    called: BTreeSet<B256>,
 }
 
 impl BlockSink {
@@ -130,6 +141,26 @@ impl BlockSink {
     /// The block's inferences.
     pub(crate) fn take(&self) -> Vec<(usize, InferenceRecord)> {
         std::mem::take(&mut self.lock().kept)
+    }
+}
+
+impl BlockSink {
+    /// The models that were called, whatever the calls ended in.
+    pub(crate) fn called(&self) -> BTreeSet<B256> {
+        self.lock().called.clone()
+    }
+}
+
+/// The models in memory for one block: notes which of them it calls.
+struct CalledModels {
+    models: Models,
+    sink: BlockSink,
+}
+
+impl ModelStore for CalledModels {
+    fn get(&self, id: &B256) -> Result<Arc<LoadedModel>, ModelFault> {
+        self.sink.lock().called.insert(*id);
+        self.models.get(id)
     }
 }
 

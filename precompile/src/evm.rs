@@ -51,6 +51,13 @@ impl LockstepEvmFactory {
         Self { config, precompile: Binding { store, sink: None, memo: None, options: Options::default() } }
     }
 
+    /// Gives the EVMs made from here on another store.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn ModelStore>) -> Self {
+        self.precompile.store = store;
+        self
+    }
+
     /// Sends successful inferences of the EVMs made from here on to a sink: for blocks, not for calls and traces.
     #[must_use]
     pub fn with_sink(mut self, sink: Arc<dyn InferenceSink>) -> Self {

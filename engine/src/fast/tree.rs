@@ -110,11 +110,13 @@ impl Forest {
         sum.take_wide(&self.nodes, |node| u64::from(node.children[0]) | u64::from(node.children[1]) << 32);
         for group in &self.groups {
             sum.take(&group.roots, |root| *root);
+            sum.take(&[group.count as u32, group.depth], |word| *word);
         }
         sum.take(&self.starts, |start| *start);
         sum.take(&self.entries, |(target, _)| *target);
         sum.take_wide(&self.entries, |(_, value)| *value as u64);
         sum.take_wide(&self.base, |value| *value as u64);
+        sum.take(&[self.first_leaf as u32, self.trees as u32, self.uniform.map_or(0, |u| 1 + u as u32)], |word| *word);
     }
 }
 

@@ -19,7 +19,7 @@ use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::state::StateOverride;
 use lockstep_precompile::InferenceRecord;
 use revm::database::{BundleState, State, states::bundle_state::BundleRetention};
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 /// Where the transactions of a block come from, and what becomes of those that do not run.
 pub(crate) trait TransactionFeed {
@@ -58,6 +58,8 @@ pub(crate) struct Execution {
     pub(crate) bundle: BundleState,
     /// Successful inferences with the index of their transaction, in order of execution.
     pub(crate) inferences: Vec<(usize, InferenceRecord)>,
+    /// Models that were called, also where the call failed.
+    called: BTreeSet<B256>,
 }
 
 /// Why a block could not be executed.
@@ -90,8 +92,8 @@ pub(crate) fn execute_block(
         return Err(ExecuteError::Fault(fault.to_string()));
     }
     // Neither a block nor a verdict on one rests on weights that have changed in memory (spec CARE-2).
-    let used = executed.as_ref().ok().map(|e| e.inferences.iter().map(|(_, record)| record.model_id).collect());
-    evm_source.care().check_used(used).map_err(|damaged| ExecuteError::Fault(damaged.to_string()))?;
+    let called = executed.as_ref().ok().map(|e| e.called.clone());
+    evm_source.care().check_used(called).map_err(|damaged| ExecuteError::Fault(damaged.to_string()))?;
     executed
 }
 
@@ -164,6 +166,7 @@ fn execute(
         gas_used: result.gas_used,
         blob_gas_used: result.blob_gas_used,
         bundle: db.take_bundle(),
+        called: sink.called(),
         inferences: sink.take(),
     })
 }

@@ -1,8 +1,8 @@
 //! Blocks being built: each on a thread, built again while better transactions arrive, until it is asked for.
 
 use crate::{
-    chain::{BuildAttributes, BuiltBlock, Chain, ChainError, Head},
-    pool::{Pool, PoolError, PoolFeed},
+    chain::{BuildAttributes, BuiltBlock, Chain, Head},
+    pool::{Pool, SealError, seal},
     storage::StoredBlock,
 };
 use alloy_consensus::{Transaction as _, Typed2718};
@@ -177,18 +177,17 @@ impl Worker {
     }
 
     fn try_build(&self) -> Result<Built, BuildError> {
-        let mut feed = PoolFeed::on(&self.pool, &self.chain, &self.job.parent, false)?;
-        let built = self.chain.build(self.job.parent.hash, &self.job.attributes, &mut feed)?;
+        let built = seal(&self.chain, &self.pool, &self.job.parent, &self.job.attributes)?;
         Built::new(built, &self.pool).ok_or(BuildError::Sidecar)
     }
 }
 
 #[derive(Debug, thiserror::Error)]
 enum BuildError {
+    /// There is no block.
     #[error(transparent)]
-    Chain(#[from] ChainError),
-    #[error(transparent)]
-    Pool(#[from] PoolError),
+    Seal(#[from] SealError),
+    /// A block without its sidecars cannot be handed out.
     #[error("the sidecar of a blob transaction was forgotten while it was taken into a block")]
     Sidecar,
 }

@@ -10,7 +10,7 @@ pub use clock::Clock;
 use crate::{
     care::Stop,
     chain::{BuildAttributes, Chain, ChainError},
-    pool::{Pool, PoolError, PoolFeed},
+    pool::{Pool, PoolError, SealError, seal},
     storage::StoredBlock,
 };
 use alloy_primitives::{Address, B256, keccak256};
@@ -40,6 +40,16 @@ pub enum MineError {
         /// The head's time.
         head: u64,
     },
+}
+
+impl From<SealError> for MineError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Chain(e) => Self::Chain(e),
+            SealError::Pool(e) => Self::Pool(e),
+            SealError::Stopped(e) => Self::Stopped(e),
+        }
+    }
 }
 
 /// Makes blocks on a dev chain.
@@ -174,20 +184,10 @@ impl DevMiner {
     }
 
     fn mine_locked(&self, patch: Option<StateOverride>) -> Result<StoredBlock, MineError> {
-        self.chain.evm().care().duty().check()?;
         let head = self.chain.head();
         let timestamp = self.clock.take(head.header.timestamp);
         let attributes = BuildAttributes { patch, ..self.attributes(&head, timestamp) };
-        let mut feed = PoolFeed::new(&self.pool, &self.chain, false)?;
-        let built = match self.chain.build(head.hash, &attributes, &mut feed) {
-            // What was damaged is out of memory now: the transactions that need it are parked, the others go on.
-            Err(ChainError::Stalled { reason, .. }) => {
-                tracing::warn!(reason, "the block is built once more");
-                let mut feed = PoolFeed::new(&self.pool, &self.chain, false)?;
-                self.chain.build(head.hash, &attributes, &mut feed)?
-            }
-            built => built?,
-        };
+        let built = seal(&self.chain, &self.pool, &head, &attributes)?;
         let block = self.chain.adopt(built)?;
         tracing::info!(
             number = block.header.number,

@@ -8,11 +8,13 @@ pub(crate) mod blobs;
 mod error;
 mod feed;
 mod follow;
+mod seal;
 mod validate;
 
 pub use error::PoolError;
 pub(crate) use feed::PoolFeed;
 pub use follow::PoolFollower;
+pub(crate) use seal::{SealError, seal};
 pub use validate::MAX_TRANSACTION_BYTES;
 pub(crate) use validate::decode;
 

@@ -5,7 +5,7 @@ use crate::{
     consensus::{Consensus, Payload, driven, state},
 };
 use alloy_primitives::{Address, B256, U256, keccak256};
-use lockstep_node_ext::{EngineConfig, LaunchError, Node, NodeConfig};
+use lockstep_node_ext::{EngineConfig, LaunchError, Node, NodeConfig, care::Stop};
 use serde_json::{Value, json};
 
 const TIP_TO: Address = Address::repeat_byte(0xfe);
@@ -58,6 +58,23 @@ fn blocks_are_built_imported_and_chosen() {
     assert_eq!(bodies[0]["transactions"], built.json["transactions"]);
     let by_hash = cl.call("engine_getPayloadBodiesByHashV1", json!([[next.hash(), B256::ZERO]]));
     assert_eq!(by_hash, json!([bodies[1], null]));
+}
+
+#[test]
+fn a_node_that_must_not_seal_hands_out_no_payload() {
+    let node = driven(None);
+    let cl = Consensus::of(&node);
+    cl.import(&cl.build(genesis(&node), 1, TIP_TO));
+    node.handle().care().duty().stop(Stop::Environment("the test says so"));
+    let attributes = json!({"timestamp": "0x1", "prevRandao": B256::ZERO, "suggestedFeeRecipient": TIP_TO,
+        "withdrawals": [], "parentBeaconBlockRoot": B256::ZERO});
+    let id = cl.call("engine_forkchoiceUpdatedV3", json!([state(genesis(&node), B256::ZERO, B256::ZERO), attributes]))
+        ["payloadId"]
+        .clone();
+    let answer = cl.raw("engine_getPayloadV5", json!([id]));
+    let error = &answer["error"];
+    assert!(error["message"].as_str().unwrap().contains("seals nothing: the test says so"), "{error}");
+    node.stop();
 }
 
 #[test]
@@ -147,7 +164,8 @@ fn versions_belong_to_forks_and_malformed_requests_are_refused() {
     old.as_object_mut().unwrap().remove("withdrawals");
     assert_eq!(cl.error("engine_newPayloadV1", json!([old])), -38005);
     assert_eq!(cl.error("engine_newPayloadV3", json!([block.json, [], block.beacon_root])), -38005);
-    assert_eq!(cl.error("engine_newPayloadV5", json!([block.json, [], block.beacon_root, []])), -38005);
+    // Amsterdam, whose rules this binary does not have, has no method here either.
+    assert_eq!(cl.error("engine_newPayloadV5", json!([block.json, [], block.beacon_root, []])), -32601);
     assert_eq!(cl.error("engine_newPayloadV4", json!([block.json, [], none, []])), -32602);
     assert_eq!(cl.error("engine_newPayloadV4", json!([block.json, [], block.beacon_root, none])), -32602);
     for requests in [json!(["0x"]), json!(["0x01"]), json!(["0x0201", "0x0101"]), json!(["0x0101", "0x0102"])] {

@@ -36,7 +36,7 @@ pub(super) const TOO_LARGE: i32 = -38004;
 /// The method is for blocks of another fork.
 pub(super) const UNSUPPORTED_FORK: i32 = -38005;
 
-const CAPABILITIES: [&str; 18] = [
+const CAPABILITIES: [&str; 17] = [
     "engine_forkchoiceUpdatedV1",
     "engine_forkchoiceUpdatedV2",
     "engine_forkchoiceUpdatedV3",
@@ -54,7 +54,6 @@ const CAPABILITIES: [&str; 18] = [
     "engine_newPayloadV2",
     "engine_newPayloadV3",
     "engine_newPayloadV4",
-    "engine_newPayloadV5",
 ];
 
 pub(super) fn add(methods: &mut Methods, driver: &Arc<Driver>) {

@@ -1,6 +1,6 @@
 //! `engine_newPayload` and `engine_getPayload`.
 
-use super::{Fork, UNKNOWN_PAYLOAD, unsupported};
+use super::{Fork, UNKNOWN_PAYLOAD};
 use crate::{
     consensus::{Built, Driver, Verdict},
     primitives::{Block, Transaction},
@@ -27,7 +27,6 @@ pub(super) fn add(methods: &mut Methods, driver: &Arc<Driver>) {
         ("engine_newPayloadV2", new_v2),
         ("engine_newPayloadV3", new_v3),
         ("engine_newPayloadV4", new_v4),
-        ("engine_newPayloadV5", new_v5),
     ] {
         let driver = driver.clone();
         methods.add(name, move |api, args| new_payload(&driver, get(api, args)?));
@@ -95,12 +94,6 @@ fn new_v4(api: &Api, args: &mut Args<'_>) -> RpcResult<Given> {
     let sidecar = ExecutionPayloadSidecar::v4(cancun, PraguePayloadFields::new(Requests::new(requests)));
     Fork::demand(api, "engine_newPayloadV4", payload.timestamp(), &[Fork::Prague, Fork::Osaka])?;
     Ok(Given { payload: payload.into(), sidecar })
-}
-
-/// For Amsterdam, whose rules this binary does not have.
-fn new_v5(_: &Api, args: &mut Args<'_>) -> RpcResult<Given> {
-    let payload: ExecutionPayloadV3 = args.next()?;
-    Err(unsupported("engine_newPayloadV5", payload.timestamp()))
 }
 
 fn new_payload(driver: &Driver, given: Given) -> RpcResult<PayloadStatus> {

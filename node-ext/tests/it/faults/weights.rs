@@ -36,6 +36,18 @@ fn a_bit_flipped_in_resident_weights_never_enters_a_block() {
     );
 }
 
+/// The flipped bit makes the bias infinite, so that the call fails: a wrong failure is a wrong answer.
+#[test]
+fn a_flipped_bit_that_makes_calls_fail_never_enters_a_block() {
+    for (resident_sum, status) in [(true, "0x1"), (false, "0x0")] {
+        let defences = Defences { resident_sum, ..Default::default() };
+        let (node, id) = started(NodeConfig { defences, ..Default::default() });
+        let c = node.client;
+        c.call("lockstep_injectFault", json!([{"modelId": id, "tensor": 1, "bit": 30, "weights": "overwritten"}]));
+        assert_eq!(transact(c, &infer(id, 5))["status"], status);
+    }
+}
+
 #[test]
 fn without_the_sum_a_flipped_bit_gets_into_a_block() {
     let defences = Defences { resident_sum: false, ..Default::default() };
