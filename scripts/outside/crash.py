@@ -4,7 +4,8 @@ usage: crash.py [--kills N] [--seed S]
 
 A consensus side drives it through the Engine API: blocks, reorganisations, finality. What counts as acknowledged: VALID
 for a block (it is known afterwards, with its state), VALID for a fork choice (it is the head afterwards, or the next one
-that was being asked for is). At the end a second node imports the canonical chain and must have the same head.
+that was being asked for is). After each kill the whole state of the head is read again, every node of it hashed. At the end a second node imports
+the canonical chain and must have the same head.
 """
 import argparse
 import http.client
@@ -79,8 +80,12 @@ def work(node, cl, known, random):
         known.head, known.final = block, final
 
 
-def check(node, known):
-    head = node.call("eth_getBlockByNumber", "latest", False)["hash"]
+def check(node, cl, known):
+    block = node.call("eth_getBlockByNumber", "latest", False)
+    head = block["hash"]
+    state = cl.call("lockstep_verifyState", head)
+    if state["root"] != block["stateRoot"]:
+        raise SystemExit(f"crash: the state of {head} is {state}")
     if head not in (known.head, known.asked):
         raise SystemExit(f"crash: the head is {head}, acknowledged was {known.head} (asked for: {known.asked})")
     known.head = head
@@ -111,13 +116,14 @@ def run(options, random, folder):
         node = Node(*arguments, log=f"{folder}/node.log")
         if known is None:
             known = Known(node.call("eth_getBlockByNumber", "0x0", False)["hash"])
-        check(node, known)
+        cl = Consensus(node, secret)
+        check(node, cl, known)
         if kill == options.kills:
             break
         timer = threading.Timer(random.uniform(0.05, 0.6), node.process.kill)
         timer.start()
         try:
-            work(node, Consensus(node, secret), known, random)
+            work(node, cl, known, random)
         except (OSError, ValueError, http.client.HTTPException):
             # The node is gone in the middle of a request.
             node.process.wait(timeout=30)

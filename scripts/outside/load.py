@@ -1,9 +1,10 @@
 """Mixed load on one node: transfers, inferences, calls, subscriptions, blocks and reorganisations by the Engine API.
 
-usage: load.py [--minutes M] [--seed S] [--model MODEL.lsm]
+usage: load.py [--minutes M] [--seed S]
 
-It holds when no request fails, every subscriber hears of every new head, memory stays flat, the log has no error, and a
-second node that executes the canonical chain from genesis comes to the same head: every state root is computed again.
+It holds when no request fails, every subscriber hears of every new head, memory stays flat, the log has no error, the
+state read again from the disk has the head's root (each node and code hashed, the root from all leaves by alloy-trie),
+and a second node that executes the canonical chain from genesis comes to the same head.
 """
 import argparse
 import asyncio
@@ -21,6 +22,8 @@ from eth_utils import keccak, to_checksum_address
 from node import LOCKSTEP, Consensus, Node, RpcError, genesis
 
 PRECOMPILE = to_checksum_address("0x" + f"{0xA11:040x}")
+# What is asked: a forest (trees have no peer in candle) and a network that candle computes too.
+MODELS = {"iris_forest": ("classify(bytes32,int256[])", 4), "volatility_mlp": ("infer(bytes32,int256[])", 8)}
 # Growth of memory between the second and the last quarter that counts as flat.
 SLACK = 1.2, 64 << 20
 
@@ -30,8 +33,8 @@ def words(*values):
 
 
 class Load:
-    def __init__(self, node, cl, random, model, features):
-        self.node, self.cl, self.random, self.model, self.features = node, cl, random, model, features
+    def __init__(self, node, cl, models):
+        self.node, self.cl, self.models = node, cl, models
         self.stopping = threading.Event()
         self.failures, self.counts = [], dict.fromkeys(["blocks", "reorganisations", "transactions", "inferences", "calls", "heads", "refused"], 0)
         self.lock = threading.Lock()
@@ -41,8 +44,9 @@ class Load:
             self.counts[what] += by
 
     def infer(self, random):
-        row = [random.choice([0, 1, 5, random.randrange(80)]) * 10**17 for _ in range(self.features)]
-        return keccak(b"classify(bytes32,int256[])")[:4] + bytes.fromhex(self.model[2:]) + words(64, len(row), *row)
+        model, (function, features) = random.choice(self.models)
+        row = [random.choice([0, 1, 5, random.randrange(80)]) * 10**17 for _ in range(features)]
+        return keccak(function.encode())[:4] + bytes.fromhex(model[2:]) + words(64, len(row), *row)
 
     def forever(self, work, seed):
         random = randomness.Random(seed)
@@ -124,23 +128,28 @@ class Load:
                     self.count("heads")
 
 
-def publish(folder, model):
-    """A dev node's chain with the model on it, as a file of blocks; the model's name."""
-    dev = Node("--dev", "--models", folder, log=f"{folder}/dev.log")
-    active = dev.call("lockstep_models")[0]
+def publish(folder):
+    """A dev node's chain with the models on it, as a file of blocks; the models' ids with what is asked of them."""
+    models = []
+    for name, asked in MODELS.items():
+        command = [LOCKSTEP, "import", f"tests/models/{name}/model.onnx", "-o", f"{folder}/models/{name}.lsm", "--json"]
+        report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+        models.append((report["modelId"], asked))
+    dev = Node("--dev", "--models", f"{folder}/models", log=f"{folder}/dev.log")
+    if {model["modelId"] for model in dev.call("lockstep_models")} != {model for model, _ in models}:
+        raise SystemExit("load: the dev node has other models")
     last = int(dev.call("eth_blockNumber"), 16)
     with open(f"{folder}/published.rlp", "wb") as chain:
         for number in range(1, last + 1):
             chain.write(bytes.fromhex(dev.call("debug_getRawBlock", hex(number))[2:]))
     dev.kill()
-    return active["modelId"]
+    return models
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--minutes", type=float, default=60)
     arguments.add_argument("--seed", type=int, default=int(time.time()))
-    arguments.add_argument("--model", default="tests/models/iris_forest/model.onnx")
     options = arguments.parse_args()
     random = randomness.Random(options.seed)
     print(f"load: seed {options.seed}, {options.minutes} minutes", flush=True)
@@ -150,16 +159,15 @@ def main():
 
 def run(options, random, folder):
     path, secret_file = f"{folder}/genesis.json", f"{folder}/jwt.hex"
-    subprocess.run([LOCKSTEP, "import", options.model, "-o", f"{folder}/model.lsm"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    model = publish(folder, options.model)
+    os.mkdir(f"{folder}/models")
+    models = publish(folder)
     genesis(path)
     secret = random.randbytes(32)
     with open(secret_file, "w") as f:
         f.write(secret.hex())
     node = Node("--genesis", path, "--datadir", f"{folder}/data", "--import", f"{folder}/published.rlp", "--authrpc-port", "0",
                 "--jwt-secret", secret_file, log=f"{folder}/node.log")
-    features = 4
-    load = Load(node, Consensus(node, secret), random, model, features)
+    load = Load(node, Consensus(node, secret), models)
     threads = [load.drive, load.send, load.send, load.calls, load.calls, load.subscribe, load.subscribe]
     threads = [threading.Thread(target=load.forever, args=(work, random.random()), daemon=True) for work in threads]
     for thread in threads:
@@ -188,11 +196,14 @@ def finish(node, path, folder, load, samples):
             inferences += len(node.call("lockstep_inferences", hex(number)))
             chain.write(bytes.fromhex(node.call("debug_getRawBlock", hex(number))[2:]))
     load.counts["inferences"] = inferences
+    state = load.cl.call("lockstep_verifyState", head["hash"])
     node.stop()
     other = Node("--genesis", path, "--import", f"{folder}/chain.rlp", log=f"{folder}/other.log")
     again = other.call("eth_getBlockByNumber", "latest", False)
     other.stop()
     wrong = []
+    if state["root"] != head["stateRoot"] or not (state["accounts"] and state["slots"] and state["codes"]):
+        wrong.append(f"the state read again is {state}, the head's root {head['stateRoot']}")
     if again["hash"] != head["hash"]:
         wrong.append(f"another node comes to {again['hash']}, not {head['hash']}")
     wrong += [line.strip() for line in open(f"{folder}/node.log") if "ERROR" in line or "panicked" in line][:5]
@@ -202,7 +213,9 @@ def finish(node, path, folder, load, samples):
         wrong.append(f"memory grew from {second >> 20} to {last >> 20} MiB")
     if min(load.counts[what] for what in ("blocks", "reorganisations", "transactions", "inferences", "calls", "heads")) == 0:
         wrong.append("a part of the load did nothing")
-    print(f"load: {load.counts}; head {int(head['number'], 16)}; memory {second >> 20} then {last >> 20} MiB; cross-check {check}; memo {memo}")
+    print(f"load: {load.counts}; head {int(head['number'], 16)}; memory {second >> 20} then {last >> 20} MiB; state {state}; cross-check {check}; memo {memo}")
+    if check["findings"] or not (check["checked"] and check["compared"]):
+        wrong.append("the cross-check found something, or nothing to do")
     if wrong:
         raise SystemExit("load: " + "; ".join(wrong))
     print("load: state, memory and log are as they should be")

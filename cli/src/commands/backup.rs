@@ -53,10 +53,12 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let backup: Backup =
         client.call("lockstep_backup", json!([args.name])).context("no backup").map_err(Failure::Other)?;
     let text = format!(
-        "block {} {}, {} bytes, in\n  {}\nto restore it: lockstep node … --datadir {}\n",
+        "block {} {}, {} bytes, {} accounts and {} storage slots read again, in\n  {}\nto restore it: lockstep node … --datadir {}\n",
         backup.number,
         backup.hash,
         grouped(backup.bytes),
+        grouped(backup.state.accounts),
+        grouped(backup.state.slots),
         backup.path.display(),
         backup.path.display(),
     );

@@ -2,13 +2,13 @@
 
 use super::{
     Methods,
-    error::{INVALID_PARAMS, RpcResult, error, internal, server},
+    error::{INVALID_PARAMS, IntoRpc, RpcResult, error, internal, server},
 };
 use crate::storage::{Backup, BackupError};
 use std::sync::Mutex;
 
-/// One backup at a time.
-static BACKING_UP: Mutex<()> = Mutex::new(());
+/// What reads everything does so one at a time.
+static READING_ALL: Mutex<()> = Mutex::new(());
 
 pub(super) fn add(methods: &mut Methods) {
     methods.add("lockstep_backup", |api, args| {
@@ -16,10 +16,17 @@ pub(super) fn add(methods: &mut Methods) {
         let head = api.chain.head();
         let name = name
             .unwrap_or_else(|| format!("block-{}-{:.8}", head.header.number, alloy_primitives::hex::encode(head.hash)));
-        let Ok(_alone) = BACKING_UP.try_lock() else {
-            return Err(server("a backup is being made: wait until it is done"));
+        let Ok(_alone) = READING_ALL.try_lock() else {
+            return Err(server("a backup or a check of the state is at work: wait until it is done"));
         };
         backup(api.chain.store().backup(&name))
+    });
+    methods.add("lockstep_verifyState", |api, args| {
+        let block = api.locate(args.opt()?)?;
+        let Ok(_alone) = READING_ALL.try_lock() else {
+            return Err(server("a backup or a check of the state is at work: wait until it is done"));
+        };
+        api.chain.store().verify_state(&block.header).rpc()
     });
 }
 

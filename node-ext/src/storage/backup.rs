@@ -4,7 +4,7 @@
 //! is written beside its place and gets its name when all of it is on disk: a backup that has its name is whole.
 
 use super::{
-    DATABASE_FILE, StorageError, Store,
+    DATABASE_FILE, StorageError, Store, VerifiedState,
     schema::{
         ALERTS, BODIES, CANONICAL, CODES, FINDINGS, HEADERS, INFERENCES, META, NODES, PATCHES, RECEIPTS, SENDERS,
         TRANSACTIONS, UNCHECKED,
@@ -37,6 +37,8 @@ pub struct Backup {
     pub hash: B256,
     /// Length of its file.
     pub bytes: u64,
+    /// The state after its head, read again from the copy.
+    pub state: VerifiedState,
 }
 
 /// Why there is no backup.
@@ -83,11 +85,11 @@ impl Store {
             std::fs::remove_dir_all(&part).map_err(file)?;
         }
         std::fs::create_dir_all(&part).map_err(file)?;
-        let made = self.copy_to(&part).and_then(|(number, hash)| {
+        let made = self.copy_to(&part).and_then(|(number, hash, state)| {
             let bytes = std::fs::metadata(part.join(DATABASE_FILE)).map_err(file)?.len();
             sync_folder(&part).map_err(file)?;
             std::fs::rename(&part, &path).and_then(|()| sync_folder(&all)).map_err(file)?;
-            Ok(Backup { path, number, hash, bytes })
+            Ok(Backup { path, number, hash, bytes, state })
         });
         if made.is_err() {
             let _ = std::fs::remove_dir_all(&part);
@@ -95,8 +97,8 @@ impl Store {
         made
     }
 
-    /// Copies one snapshot into a new database in `folder`; number and hash of its head.
-    fn copy_to(&self, folder: &Path) -> Result<(u64, B256), BackupError> {
+    /// Copies one snapshot into a new database in `folder`; number, hash and state of its head.
+    fn copy_to(&self, folder: &Path) -> Result<(u64, B256, VerifiedState), BackupError> {
         {
             let from = self.read()?;
             let database = Database::create(folder.join(DATABASE_FILE)).map_err(StorageError::from)?;
@@ -104,13 +106,12 @@ impl Store {
             copy_all(&from, &to)?;
             to.commit().map_err(StorageError::from)?;
         }
-        // The copy opens as any data directory does, and its head is there with its state.
+        // The copy opens as any data directory does, and its head is there with its whole state.
         let copy = Self::open(Some(folder))?;
         let missing = |what| StorageError::Missing { what, key: "of the backup".into() };
         let hash = copy.head_hash()?.ok_or_else(|| missing("head"))?;
         let block = copy.block(hash)?.ok_or_else(|| missing("head"))?;
-        copy.state(&block.header, hash)?.account(block.header.beneficiary)?;
-        Ok((block.header.number, hash))
+        Ok((block.header.number, hash, copy.verify_state(&block.header)?))
     }
 }
 

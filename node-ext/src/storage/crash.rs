@@ -92,7 +92,7 @@ impl StorageBackend for Recorder {
 const BLOCKS: u64 = 6;
 
 /// Appends blocks, each of which changes some accounts.
-fn append(store: &Store, blocks: u64, done: impl FnMut(u64)) {
+pub(super) fn append(store: &Store, blocks: u64, done: impl FnMut(u64)) {
     try_append(store, blocks, done).unwrap();
 }
 
@@ -124,6 +124,7 @@ pub(super) fn check(store: &Store, acknowledged: Option<u64>) {
     while let Some(hash) = store.canonical_hash(number).unwrap() {
         let block = store.block(hash).unwrap().expect("a block of the index is whole");
         let state = store.state(&block.header, hash).unwrap();
+        assert_eq!(store.verify_state(&block.header).unwrap().root, block.header.state_root);
         for index in 0..6u8 {
             let account = state.account(Address::with_last_byte(index.wrapping_mul(31) ^ number as u8 & 3)).unwrap();
             assert_eq!(account.expect("the account is there").balance, U256::from(number + 1));

@@ -18,6 +18,7 @@ mod full_disk;
 mod schema;
 mod state;
 mod trie;
+mod verify;
 
 pub use backup::{BACKUPS, Backup, BackupError};
 pub(crate) use blocks::BlockState;
@@ -26,6 +27,7 @@ pub use error::StorageError;
 pub use schema::SCHEMA_VERSION;
 pub use state::StateReader;
 pub use trie::{NodeSource, StateTrie, TrieUpdate};
+pub use verify::VerifiedState;
 
 use redb::{Database, ReadableDatabase};
 use std::{io::ErrorKind, path::Path, sync::Arc};

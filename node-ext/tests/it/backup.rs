@@ -59,6 +59,8 @@ fn a_backup_of_a_node_at_work_is_the_chain_of_one_moment_and_restores() {
         assert_eq!(r.number("eth_blockNumber", json!([])), number);
         let latest = r.call("eth_getBlockByNumber", json!(["latest", true]));
         assert_eq!(latest["hash"], backup["hash"]);
+        assert_eq!(latest["stateRoot"], backup["state"]["root"]);
+        assert_eq!(r.call("lockstep_verifyState", json!([])), backup["state"]);
         assert_eq!(latest, c.call("eth_getBlockByNumber", json!([format!("{number:#x}"), true])));
         // Every block of it is valid for a chain that has seen none of it: the copy lacks nothing.
         let oracle = Chain::open(Store::open(None).unwrap(), dev_genesis().unwrap(), Default::default()).unwrap();
@@ -94,7 +96,9 @@ fn backups_are_for_whoever_runs_the_node() {
     let http_addr = ([0, 0, 0, 0], 0).into();
     let node = runtime.block_on(lockstep_node_ext::Node::launch(NodeConfig { http_addr, ..config })).unwrap();
     let client = Client(([127, 0, 0, 1], node.http_addr().port()).into());
-    assert_eq!(client.error("lockstep_backup", json!(["x"])).0, -32601);
+    for method in ["lockstep_backup", "lockstep_verifyState"] {
+        assert_eq!(client.error(method, json!(["latest"])).0, -32601);
+    }
     runtime.block_on(node.stop());
 
     let dir = tempfile::tempdir().unwrap();
