@@ -115,7 +115,8 @@ impl Jobs {
         }
     }
 
-    /// The best block of a job so far; the job ends. `None`: there is no such job. Waits for the first block.
+    /// The best block of a job so far; the job ends. `None`: there is no such job. Waits for the first block. None is handed
+    /// out where this node must not seal, also if it was built before that was known (spec CARE-4).
     pub fn take(&self, id: BuildId) -> Option<Result<Built, String>> {
         let job = self.lock().iter().find(|job| job.id == id)?.clone();
         let (mut state, _) = job
@@ -124,6 +125,9 @@ impl Jobs {
             .unwrap_or_else(PoisonError::into_inner);
         state.ended = state.best.is_some();
         job.changed.notify_all();
+        if let Err(stop) = self.chain.evm().care().duty().check() {
+            return Some(Err(stop.to_string()));
+        }
         match (&state.best, &state.failed) {
             (Some(built), _) => Some(Ok(built.clone())),
             (None, Some(reason)) => Some(Err(reason.clone())),

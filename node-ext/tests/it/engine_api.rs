@@ -64,16 +64,23 @@ fn blocks_are_built_imported_and_chosen() {
 fn a_node_that_must_not_seal_hands_out_no_payload() {
     let node = driven(None);
     let cl = Consensus::of(&node);
-    cl.import(&cl.build(genesis(&node), 1, TIP_TO));
+    let begin = |time: &str| {
+        let attributes = json!({"timestamp": time, "prevRandao": B256::ZERO, "suggestedFeeRecipient": TIP_TO,
+            "withdrawals": [], "parentBeaconBlockRoot": B256::ZERO});
+        cl.call("engine_forkchoiceUpdatedV3", json!([state(genesis(&node), B256::ZERO, B256::ZERO), attributes]))
+            ["payloadId"]
+            .clone()
+    };
+    let (asked_for, before) = (begin("0x1"), begin("0x2"));
+    cl.call("engine_getPayloadV5", json!([asked_for]));
+    std::thread::sleep(std::time::Duration::from_millis(500));
     node.handle().care().duty().stop(Stop::Environment("the test says so"));
-    let attributes = json!({"timestamp": "0x1", "prevRandao": B256::ZERO, "suggestedFeeRecipient": TIP_TO,
-        "withdrawals": [], "parentBeaconBlockRoot": B256::ZERO});
-    let id = cl.call("engine_forkchoiceUpdatedV3", json!([state(genesis(&node), B256::ZERO, B256::ZERO), attributes]))
-        ["payloadId"]
-        .clone();
-    let answer = cl.raw("engine_getPayloadV5", json!([id]));
-    let error = &answer["error"];
-    assert!(error["message"].as_str().unwrap().contains("seals nothing: the test says so"), "{error}");
+    // One that was built before, and one that is to be built.
+    for id in [before, begin("0x3")] {
+        let answer = cl.raw("engine_getPayloadV5", json!([id]));
+        let error = &answer["error"];
+        assert!(error["message"].as_str().is_some_and(|m| m.contains("seals nothing: the test says so")), "{answer}");
+    }
     node.stop();
 }
 
