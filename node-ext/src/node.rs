@@ -7,7 +7,7 @@ use crate::{
     crosscheck::{CrossCheck, CrossCheckConfig, OnDifference},
     dev::dev_accounts,
     evm::Models,
-    memo::NodeMemo,
+    memo::{BLOCK_BYTES, NodeMemo},
     miner::DevMiner,
     models::{ModelError, ModelKeeper},
     pool::{Pool, PoolFollower},
@@ -15,7 +15,7 @@ use crate::{
     primitives::RecoveredTransaction,
     publish::{self, PublishedFile as Published},
     rpc::{self, engine::JwtSecret},
-    storage::{StorageError, Store},
+    storage::{DATABASE_CACHE, StorageError, Store},
 };
 use alloy_genesis::Genesis;
 use jsonrpsee::server::ServerHandle;
@@ -67,6 +67,10 @@ pub struct NodeConfig {
     pub pre_execution_threads: usize,
     /// Bytes of memory that resident models may take; `None`: what the genesis allows.
     pub model_memory: Option<u64>,
+    /// Bytes of the database that are kept in memory.
+    pub database_cache: usize,
+    /// Bytes of answers that are remembered for blocks; a quarter of it more for calls.
+    pub memo_memory: usize,
     /// Models on disk, read where the chain's own copy cannot be.
     pub cache: Option<PathBuf>,
     /// What a finding of the cross-check does.
@@ -96,6 +100,8 @@ impl Default for NodeConfig {
             engine: None,
             pre_execution_threads: default_pre_execution_threads(),
             model_memory: None,
+            database_cache: DATABASE_CACHE,
+            memo_memory: BLOCK_BYTES,
             cache: None,
             on_difference: OnDifference::default(),
             defences: Defences::default(),
@@ -348,10 +354,11 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
         let (operators, threads, elapsed) = (report.operators, report.threads, report.elapsed);
         tracing::info!(operators, ways = report.ways.join(", "), threads, ?elapsed, "self-test passed");
     }
-    let store = Store::open(config.datadir.as_deref())?;
+    let store = Store::open_with(config.datadir.as_deref(), config.database_cache)?;
     let models = Models::default();
     let chain = Arc::new(Chain::open(store, genesis, models.clone())?);
     chain.evm().care().configure(config.defences.clone());
+    chain.evm().memo().set_budget(config.memo_memory);
     let pool = Arc::new(Pool::default());
     let miner = dev.then(|| Arc::new(DevMiner::new(chain.clone(), pool.clone(), config.block_time.is_none())));
     // A model that became resident lets the transactions run that waited for it.

@@ -24,6 +24,8 @@ from node import LOCKSTEP, Consensus, Node, RpcError, genesis
 PRECOMPILE = to_checksum_address("0x" + f"{0xA11:040x}")
 # What is asked: a forest (trees have no peer in candle) and a network that candle computes too.
 MODELS = {"iris_forest": ("classify(bytes32,int256[])", 4), "volatility_mlp": ("infer(bytes32,int256[])", 8)}
+# Caches so small that they are full in minutes: what grows then is a leak.
+CACHES = ["--database-cache", str(32 << 20), "--memo-memory", str(16 << 20)]
 # Growth of memory between the second and the last quarter that counts as flat.
 SLACK = 1.2, 64 << 20
 
@@ -166,7 +168,7 @@ def run(options, random, folder):
     with open(secret_file, "w") as f:
         f.write(secret.hex())
     node = Node("--genesis", path, "--datadir", f"{folder}/data", "--import", f"{folder}/published.rlp", "--authrpc-port", "0",
-                "--jwt-secret", secret_file, log=f"{folder}/node.log")
+                "--jwt-secret", secret_file, *CACHES, log=f"{folder}/node.log")
     load = Load(node, Consensus(node, secret), models)
     threads = [load.drive, load.send, load.send, load.calls, load.calls, load.subscribe, load.subscribe]
     threads = [threading.Thread(target=load.forever, args=(work, random.random()), daemon=True) for work in threads]

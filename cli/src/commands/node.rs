@@ -8,8 +8,10 @@ use alloy_primitives::{B256, hex};
 use lockstep_node_ext::care::Defences;
 use lockstep_node_ext::crosscheck;
 use lockstep_node_ext::dev::{DEV_BALANCE_ETHER, DEV_MNEMONIC, dev_accounts};
+use lockstep_node_ext::memo::BLOCK_BYTES;
 use lockstep_node_ext::publish::DirectoryError;
 use lockstep_node_ext::rpc::engine::{DEFAULT_AUTH_PORT, JwtSecret};
+use lockstep_node_ext::storage::DATABASE_CACHE;
 use lockstep_node_ext::{
     DEFAULT_HTTP_PORT, EngineConfig, GenesisSource, LaunchError, Node, NodeConfig, NodeHandle,
     default_pre_execution_threads,
@@ -79,6 +81,12 @@ pub(crate) struct Args {
     /// Bytes of memory that resident models may take; an active model beyond it is not loaded, and what calls it waits
     #[arg(long, value_name = "BYTES")]
     model_memory: Option<u64>,
+    /// Bytes of the database that are kept in memory
+    #[arg(long, value_name = "BYTES", default_value_t = DATABASE_CACHE)]
+    database_cache: usize,
+    /// Bytes of answers that are remembered for blocks; calls get a quarter of it more
+    #[arg(long, value_name = "BYTES", default_value_t = BLOCK_BYTES)]
+    memo_memory: usize,
     /// What happens when the cross-check finds an answer that the reference does not give
     #[arg(long, value_enum, default_value_t = OnDifference::Alert)]
     on_difference: OnDifference,
@@ -121,6 +129,8 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         import: args.import.clone(),
         pre_execution_threads: args.pre_execution_threads.unwrap_or_else(default_pre_execution_threads),
         model_memory: args.model_memory,
+        database_cache: args.database_cache,
+        memo_memory: args.memo_memory,
         cache: args.cache.clone(),
         on_difference: match args.on_difference {
             OnDifference::Alert => crosscheck::OnDifference::Alert,

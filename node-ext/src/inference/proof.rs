@@ -1,7 +1,7 @@
 //! The proof that a block holds an inference (spec section 13), and its check: header, path, inputs and model are enough,
 //! no chain and no network.
 
-use super::{BlockInference, BlockInferences};
+use super::{BlockInference, BlockInferences, function_name};
 use crate::crosscheck::FindingTensor;
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -71,6 +71,14 @@ pub enum ProofError {
         header: Bytes,
         /// What leaf and path lead to.
         found: B256,
+    },
+    /// The function is another one.
+    #[error("the leaf's call is of {leaf}, the proof states {stated}")]
+    Function {
+        /// What the proof states.
+        stated: String,
+        /// What the leaf says.
+        leaf: String,
     },
     /// An input is none.
     #[error("input {0} does not decode")]
@@ -151,6 +159,10 @@ impl InferenceProof {
         }
         if header.number != self.block_number {
             return Err(ProofError::BlockNumber { stated: self.block_number, found: header.number });
+        }
+        let called = function_name(self.leaf.selector.0);
+        if called != self.function {
+            return Err(ProofError::Function { stated: self.function.clone(), leaf: called });
         }
         let InferencePath { index, count, siblings } = &self.path;
         let found = self.path.commitment(self.leaf.hash()).ok_or(ProofError::Path {

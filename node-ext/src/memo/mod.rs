@@ -11,10 +11,10 @@ use lockstep_precompile::memo::{Answer, Memo, MemoKey};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Bytes of answers kept for blocks.
+/// Bytes of answers kept for blocks where nothing else is said.
 pub const BLOCK_BYTES: usize = 256 * 1024 * 1024;
-/// Bytes of answers kept for calls.
-pub const CALL_BYTES: usize = 64 * 1024 * 1024;
+/// For calls this part of it.
+const CALL_PART: usize = 4;
 
 /// Both memories.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct MemoCounts {
 
 impl Default for NodeMemo {
     fn default() -> Self {
-        Self::new(BLOCK_BYTES, CALL_BYTES)
+        Self::new(BLOCK_BYTES, BLOCK_BYTES / CALL_PART)
     }
 }
 
@@ -43,6 +43,12 @@ impl NodeMemo {
     /// Memories of so many bytes for blocks and for calls.
     pub fn new(block_bytes: usize, call_bytes: usize) -> Self {
         Self { blocks: Arc::new(Table::new(block_bytes)), calls: Arc::new(Table::new(call_bytes)) }
+    }
+
+    /// From now on so many bytes for blocks, and a quarter of it for calls.
+    pub fn set_budget(&self, block_bytes: usize) {
+        self.blocks.set_budget(block_bytes);
+        self.calls.set_budget(block_bytes / CALL_PART);
     }
 
     /// What blocks and pre-execution use.

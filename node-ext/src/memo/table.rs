@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -47,7 +47,7 @@ pub struct Counts {
 /// One memory.
 pub struct Table {
     inner: Mutex<Inner>,
-    budget: usize,
+    budget: AtomicUsize,
     hits: AtomicU64,
     misses: AtomicU64,
     joined: AtomicU64,
@@ -105,13 +105,22 @@ impl Table {
     pub fn new(budget: usize) -> Self {
         Self {
             inner: Mutex::default(),
-            budget,
+            budget: budget.into(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             joined: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             corrupted: AtomicU64::new(0),
         }
+    }
+
+    fn budget(&self) -> usize {
+        self.budget.load(Relaxed)
+    }
+
+    /// From now on it holds so many bytes; what is too much goes with the next answer.
+    pub(super) fn set_budget(&self, budget: usize) {
+        self.budget.store(budget, Relaxed);
     }
 
     /// What it has done, and holds.
@@ -128,7 +137,7 @@ impl Table {
             corrupted: self.corrupted.load(Relaxed),
             entries,
             bytes,
-            budget: self.budget as u64,
+            budget: self.budget() as u64,
         }
     }
 
@@ -241,8 +250,8 @@ impl Lead<'_> {
             let mut inner = self.table.lock();
             inner.slots.remove(&self.key);
             let bytes = ENTRY_BYTES + size(answer);
-            match lasting && bytes <= self.table.budget / LARGEST_PART {
-                true => inner.keep(self.key, answer.clone(), bytes, gas, self.table.budget),
+            match lasting && bytes <= self.table.budget() / LARGEST_PART {
+                true => inner.keep(self.key, answer.clone(), bytes, gas, self.table.budget()),
                 false => 0,
             }
         };

@@ -32,6 +32,9 @@ pub use verify::VerifiedState;
 use redb::{Database, ReadableDatabase};
 use std::{io::ErrorKind, path::Path, sync::Arc};
 
+/// Bytes of the database that are kept in memory where nothing else is said.
+pub const DATABASE_CACHE: usize = 256 * 1024 * 1024;
+
 /// The name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "lockstep.redb";
 
@@ -52,13 +55,18 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens (or creates) the database in `datadir`, or one in memory where `datadir` is `None`.
     pub fn open(datadir: Option<&Path>) -> Result<Self, StorageError> {
+        Self::open_with(datadir, DATABASE_CACHE)
+    }
+
+    /// The same, with so many bytes of the file kept in memory.
+    pub fn open_with(datadir: Option<&Path>, cache: usize) -> Result<Self, StorageError> {
         let Some(dir) = datadir else {
             return Self::with_backend(redb::backends::InMemoryBackend::new());
         };
         std::fs::create_dir_all(dir).map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
         let path = dir.join(DATABASE_FILE);
         let found = path.exists();
-        let db = opened(|| Database::builder().create(&path)).map_err(|error| match error {
+        let db = opened(|| Database::builder().set_cache_size(cache).create(&path)).map_err(|error| match error {
             Opening::Redb(redb::DatabaseError::DatabaseAlreadyOpen) => StorageError::Locked { path: dir.to_path_buf() },
             Opening::Redb(redb::DatabaseError::Storage(redb::StorageError::Io(source)))
                 if !matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>

@@ -84,6 +84,9 @@ fn a_proof_leads_from_an_answer_to_its_header() {
     let mut changed = proof.clone();
     changed.inputs[0].data = Bytes::from(vec![0u8; changed.inputs[0].data.len()]);
     assert!(matches!(check(&changed, &model()), ProofError::Inputs { .. }));
+    // What a person reads is what is proven.
+    let other = InferenceProof { function: "classify".into(), ..proof.clone() };
+    assert!(matches!(other.check_commitment(), Err(ProofError::Function { .. })));
     // A block that lies about the answer is found out.
     let mut lie = proof.clone();
     lie.leaf.outputs_hash = B256::ZERO;
