@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cost::{Unit, Work};
 use crate::dim::Bindings;
 use crate::error::{ComputeError, Error};
-use crate::fast::Prepared;
+use crate::fast::{Prepared, fuse, fuse::Group};
 use crate::format::{Container, decode_graph, encode_graph, merkle};
 use crate::graph::{Checked, Graph};
 use crate::limits::Limits;
@@ -121,6 +121,8 @@ pub struct LoadedModel {
     pub(crate) fast_constants: Vec<Arc<Tensor>>,
     /// Prepacked operands of the fast path, one entry for each node.
     pub(crate) prepared: Vec<Prepared>,
+    /// Operators that the fast path computes together.
+    pub(crate) groups: Vec<Group>,
     /// Over constants and prepared operands, when they were loaded.
     pub(crate) sum: Sum,
     /// Node and bit of a kernel that is wrong on purpose.
@@ -166,6 +168,7 @@ impl LoadedModel {
             graph_length: graph_bytes.len() as u64,
             weights_length: model.weights.len() as u64,
             card: model.card,
+            groups: fuse::find(&model.graph, &checked),
             graph: model.graph,
             checked,
             sum: Sum::of(&constants, &constants, &prepared),
@@ -207,6 +210,7 @@ impl LoadedModel {
             card: self.card.clone(),
             constants: self.constants.clone(),
             prepared: prepare(&self.graph, &fast_constants),
+            groups: self.groups.clone(),
             fast_constants,
             sum: self.sum.clone(),
             wrong_kernel: None,

@@ -3,6 +3,7 @@
 mod support;
 
 use lockstep_engine::exec::{Implementation, Options};
+use lockstep_engine::fast::Level;
 use lockstep_engine::{ComputeError, DType, Limits, LoadedModel, Tensor};
 use proptest::prelude::*;
 
@@ -51,6 +52,14 @@ proptest! {
         for threads in 1..4 {
             prop_assert_eq!(&bytes(&run(&m, &inputs, Implementation::Fast, threads)), &expected);
         }
+        let types: Vec<(DType, &[usize])> = inputs.iter().map(|t| (t.dtype(), t.shape.as_slice())).collect();
+        let Ok(plan) = m.plan(&types, &Limits::default()) else { return Ok(()) };
+        for level in Level::available() {
+            prop_assert_eq!(&bytes(&m.run_at(level, &plan, inputs.to_vec(), 1)), &expected, "{}", level.name());
+        }
+        // One by one, as the cross-check looks at them.
+        let fast = Options { implementation: Implementation::Fast, threads: 1 };
+        prop_assert_eq!(&bytes(&m.run_observed(&plan, inputs.to_vec(), &fast, &mut |_, _| {})), &expected);
     }
 
     /// A row alone and the same row in a batch have equal bits.
@@ -93,6 +102,23 @@ proptest! {
             }
         }
     }
+}
+
+/// The agreement says something about operators that are computed together only if some are.
+#[test]
+fn random_graphs_have_groups() {
+    let (mut made, mut nodes) = (0, 0);
+    for seed in 0..200 {
+        let m = LoadedModel::new(support::random_model(seed, 12), &Limits::default()).unwrap();
+        let inputs = support::random_inputs(&m.graph, 3, seed, 0);
+        let types: Vec<(DType, &[usize])> = inputs.iter().map(|t| (t.dtype(), t.shape.as_slice())).collect();
+        let Ok(plan) = m.plan(&types, &Limits::default()) else { continue };
+        let mut seen = 0;
+        if m.run_together(&plan, inputs, 1, &mut |_, _| seen += 1).is_ok() {
+            (made, nodes) = (made + seen, nodes + m.graph.nodes.len());
+        }
+    }
+    assert!(made + 10 <= nodes, "{made} results of {nodes} nodes were made");
 }
 
 /// The agreement says something about every operator only if the generator makes every operator.

@@ -23,7 +23,7 @@ pub struct Difference {
 }
 
 /// Runs both implementations on the same inputs and reports the first operator that differs;
-/// `None` where all agree. Both failing in the same way is agreement.
+/// `None` where all agree. Operators run one by one, and, where that shows nothing, as groups. Both failing in the same way is agreement.
 pub fn first_difference(
     model: &LoadedModel,
     inputs: &[Tensor],
@@ -35,22 +35,27 @@ pub fn first_difference(
     let mut expected: Vec<Tensor> = Vec::new();
     let reference = Options { implementation: Implementation::Reference, threads: 1 };
     let r = model.run_observed(&plan, inputs.to_vec(), &reference, &mut |_, t| expected.push(t.clone()));
+    let difference = |n: usize, t: &Tensor| {
+        differs(t, expected.get(n)?).map(|(element, fast, reference)| Difference {
+            node: n,
+            operator: model.graph.nodes[n].op.name(),
+            element,
+            fast,
+            reference,
+            dtype: t.dtype(),
+        })
+    };
     let mut found = None;
     let fast = Options { implementation: Implementation::Fast, threads };
-    let f = model.run_observed(&plan, inputs.to_vec(), &fast, &mut |n, t| {
-        if found.is_none()
-            && let Some(e) = expected.get(n)
-        {
-            found = differs(t, e).map(|(element, fast, reference)| Difference {
-                node: n,
-                operator: model.graph.nodes[n].op.name(),
-                element,
-                fast,
-                reference,
-                dtype: t.dtype(),
-            });
-        }
+    let mut f = model.run_observed(&plan, inputs.to_vec(), &fast, &mut |n, t| {
+        found = found.take().or_else(|| difference(n, t));
     });
+    // One by one they agree: perhaps not where they are computed together.
+    if found.is_none() && f.is_ok() {
+        f = model.run_together(&plan, inputs.to_vec(), threads, &mut |n, t| {
+            found = found.take().or_else(|| difference(n, t));
+        });
+    }
     match (found, f, r) {
         (Some(d), _, _) => Ok(Some(d)),
         (None, Err(e @ ComputeError::Environment(_)), _) | (None, _, Err(e @ ComputeError::Environment(_))) => Err(e),

@@ -7,6 +7,7 @@ mod reference;
 pub use compare::{Difference, first_difference};
 
 use crate::error::ComputeError;
+use crate::fast::Level;
 use crate::model::{LoadedModel, Plan};
 use crate::ops::Op;
 use crate::ops::shape::known_shape;
@@ -50,10 +51,38 @@ pub type Observer<'a> = &'a mut dyn FnMut(usize, &Tensor);
 impl LoadedModel {
     /// Runs a planned call. `inputs` have the types the plan was made for.
     pub fn run(&self, plan: &Plan, inputs: Vec<Tensor>, options: &Options) -> Result<Vec<Tensor>, ComputeError> {
-        self.run_observed(plan, inputs, options, &mut |_, _| {})
+        match options.implementation {
+            Implementation::Fast => self.run_at(Level::detect(), plan, inputs, options.threads),
+            Implementation::Reference => self.run_observed(plan, inputs, options, &mut |_, _| {}),
+        }
     }
 
-    /// The same, showing every node's result.
+    /// The fast path with the instructions of `level`: for tests and benchmarks, since no bit depends on them.
+    pub fn run_at(
+        &self,
+        level: Level,
+        plan: &Plan,
+        inputs: Vec<Tensor>,
+        threads: usize,
+    ) -> Result<Vec<Tensor>, ComputeError> {
+        crate::float::env::check().map_err(ComputeError::Environment)?;
+        fast::run(self, plan, inputs, fast::Way { level, threads, together: true }, &mut |_, _| {})
+    }
+
+    /// The same, with operators computed together as [`Self::run`] does it, showing the results that are made: those of
+    /// the last operators of groups. For tests and benchmarks.
+    pub fn run_together(
+        &self,
+        plan: &Plan,
+        inputs: Vec<Tensor>,
+        threads: usize,
+        observer: Observer<'_>,
+    ) -> Result<Vec<Tensor>, ComputeError> {
+        crate::float::env::check().map_err(ComputeError::Environment)?;
+        fast::run(self, plan, inputs, fast::Way { level: Level::detect(), threads, together: true }, observer)
+    }
+
+    /// The same as [`Self::run`], operator by operator, showing every node's result.
     pub fn run_observed(
         &self,
         plan: &Plan,
@@ -63,7 +92,10 @@ impl LoadedModel {
     ) -> Result<Vec<Tensor>, ComputeError> {
         crate::float::env::check().map_err(ComputeError::Environment)?;
         match options.implementation {
-            Implementation::Fast => fast::run(self, plan, inputs, options.threads, observer),
+            Implementation::Fast => {
+                let way = fast::Way { level: Level::detect(), threads: options.threads, together: false };
+                fast::run(self, plan, inputs, way, observer)
+            }
             Implementation::Reference => reference::run(self, plan, inputs, observer),
         }
     }

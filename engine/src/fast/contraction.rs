@@ -1,6 +1,8 @@
 //! MatMul and Gemm.
 
-use super::gemm::{Part, Scratch, gemm};
+use super::fuse::After;
+use super::gemm::{Part, Scratch, TILES as CHUNK, gemm};
+use super::kernel::max_rows;
 use super::level::Level;
 use super::panels::{LANES, Matrix, Panels};
 use super::{Failure, Threads, spare};
@@ -48,15 +50,15 @@ impl Product<'_> {
             let mut scratch = Scratch::default();
             let (mut row, end) = (first, first + out.len() / n);
             while row < end {
-                // Rows of one product.
-                let rows = (self.m - row % self.m).min(end - row);
+                // Rows of one product, few enough that they are finished while they are in a cache.
+                let rows = (self.m - row % self.m).min(end - row).min(CHUNK * max_rows(self.level));
                 let (a, matrix) = (self.sides)(row / self.m);
                 let part = Part { row: row % self.m, rows, matrix, panel: 0, columns: n };
                 let out = &mut out[(row - first) * n..][..rows * n];
                 gemm(self.level, &a, self.b, &part, out, n, &mut scratch);
+                finish(row * n, out);
                 row += rows;
             }
-            finish(first * n, out);
         })
     }
 }
@@ -97,6 +99,7 @@ pub(crate) fn matmul(
     inputs: [&Tensor; 2],
     output: &TensorType,
     threads: &Threads,
+    after: Option<After<'_>>,
 ) -> Result<Tensor, Failure> {
     const TYPES: Failure = Failure::Environment("a contraction met other types than were inferred");
     let [a, b] = inputs;
@@ -123,13 +126,14 @@ pub(crate) fn matmul(
         let work = (out.len() as u64).saturating_mul(s.k as u64);
         let m = if one { batch * s.m } else { s.m };
         Product { level, m, sides: &sides, b: panels, work }
-            .run(&mut out, threads, |_, _| {})
+            .run(&mut out, threads, |first, out| after.iter().for_each(|f| f(first, out)))
             .map_err(Failure::Environment)?;
     }
     Ok(Tensor { shape, data: Data::F32(out) })
 }
 
 /// Runs a Gemm.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn gemm_operator(
     op: &Gemm,
     level: Level,
@@ -138,6 +142,7 @@ pub(crate) fn gemm_operator(
     addend: Option<&Tensor>,
     output: &TensorType,
     threads: &Threads,
+    after: Option<After<'_>>,
 ) -> Result<Tensor, Failure> {
     const TYPES: Failure = Failure::Environment("a contraction met other types than were inferred");
     let [a, b] = inputs;
@@ -162,17 +167,21 @@ pub(crate) fn gemm_operator(
         let work = (out.len() as u64).saturating_mul(panels.k() as u64);
         Product { level, m, sides: &|_| (Matrix { data, row, column }, 0), b: panels, work }
             .run(&mut out, threads, |first, out| {
-                let Some((c, strides)) = &addend else { return scale(out, op.alpha) };
+                let Some((c, strides)) = &addend else {
+                    scale(out, op.alpha);
+                    return after.iter().for_each(|f| f(first, out));
+                };
                 // A part is some columns of the only row, or whole rows.
-                let (mut at, mut rest) = (first, out);
+                let (mut at, mut rest) = (first, &mut *out);
                 while !rest.is_empty() {
                     let (r, from) = (at / n, at % n);
-                    let (line, after) = rest.split_at_mut((n - from).min(rest.len()));
+                    let (line, others) = rest.split_at_mut((n - from).min(rest.len()));
                     let c = &c[r * strides[0] + from * strides[1]..];
                     add(line, op.alpha, op.beta, c, strides[1]);
                     at += line.len();
-                    rest = after;
+                    rest = others;
                 }
+                after.iter().for_each(|f| f(first, out));
             })
             .map_err(Failure::Environment)?;
     }

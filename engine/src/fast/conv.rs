@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::fuse::After;
 use super::gemm::{Part, Rows, Scratch, gemm};
 use super::kernel::MAX_ROWS;
 use super::level::Level;
@@ -13,6 +14,9 @@ use crate::tensor::{Data, Tensor, TensorType};
 
 /// Positions whose sums are held before they are written channel by channel.
 const POSITIONS: usize = crate::ops::conv::POSITIONS as usize;
+
+/// Elements that are handed on together where something follows.
+const TOGETHER: usize = 1 << 15;
 
 /// Number, rows and columns of the weight's matrices: one (K, M / groups) for each group; `None` where the kernel for one
 /// channel takes the weight as it is.
@@ -122,6 +126,7 @@ impl Rows for Unfolded<'_> {
 }
 
 /// Runs a Conv with at least one tap.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn run(
     op: &Conv,
     level: Level,
@@ -130,6 +135,7 @@ pub(crate) fn run(
     bias: Option<&Tensor>,
     output: &TensorType,
     threads: &Threads,
+    after: Option<After<'_>>,
 ) -> Result<Tensor, Failure> {
     const TYPES: Failure = Failure::Environment("a convolution met other types than were inferred");
     let [x, w] = inputs;
@@ -145,7 +151,7 @@ pub(crate) fn run(
         None => None,
     };
     if depthwise::applies(s.groups, s.channels, s.groups * s.filters) {
-        depthwise::run(level, &s, data, weight, bias, &mut out, threads).map_err(Failure::Environment)?;
+        depthwise::run(level, &s, data, weight, bias, &mut out, threads, after).map_err(Failure::Environment)?;
         return Ok(Tensor { shape, data: Data::F32(out) });
     }
     let padded = Padded::new(data, &s);
@@ -172,7 +178,18 @@ pub(crate) fn run(
     };
     let job = Job { level, s: &s, padded: &padded, taps: &taps, panels, bias, positions };
     threads
-        .split(&mut out, unit * positions, work, |first, out| job.run(first * unit / all, first * unit % all, out))
+        .split(&mut out, unit * positions, work, |first, out| {
+            let Some(after) = after else { return job.run(first * unit / all, first * unit % all, out) };
+            // Some images at a time, which are handed on while they are in a cache; a part of one is not cut further,
+            // since it would be unfolded again.
+            let some = if unit == all { TOGETHER.div_ceil(unit * positions) } else { out.len() };
+            let some = some.min(out.len() / (unit * positions));
+            for (i, out) in out.chunks_mut(some * unit * positions).enumerate() {
+                let channel = (first + i * some) * unit;
+                job.run(channel / all, channel % all, out);
+                after(channel * positions, out);
+            }
+        })
         .map_err(Failure::Environment)?;
     if let Cow::Owned(border) = padded.data {
         spare::keep_floats(border);

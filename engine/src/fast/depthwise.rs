@@ -1,17 +1,22 @@
 //! Conv with one channel a group in and out: SIMD lanes are output positions.
 
 use super::Threads;
+use super::fuse::After;
 use super::kernel;
 use super::level::Level;
 use super::sheet::Sheet;
 use crate::ops::contraction::BLOCK;
 use crate::ops::conv::Sizes;
 
+/// Elements that are handed on together, so that small planes are not handed on one by one.
+const TOGETHER: usize = 1 << 12;
+
 /// Whether a convolution is of this kind.
 pub(crate) fn applies(groups: usize, channels: usize, filters: usize) -> bool {
     channels == 1 && groups == filters
 }
 
+#[allow(clippy::too_many_arguments)]
 /// Writes all planes of the output: S1 in each position, blocks of taps, each from +0, each then added to the total.
 pub(crate) fn run(
     level: Level,
@@ -21,6 +26,7 @@ pub(crate) fn run(
     bias: Option<&[f32]>,
     out: &mut [f32],
     threads: &Threads,
+    after: Option<After<'_>>,
 ) -> Result<(), &'static str> {
     let positions: usize = s.output.iter().product();
     let work = (out.len() as u64).saturating_mul(s.k() as u64);
@@ -31,8 +37,12 @@ pub(crate) fn run(
         let mut sheet = sheet.clone();
         let mut sums = vec![0.0; sheet.positions()];
         let mut block = vec![0.0; if k > BLOCK { sums.len() } else { 0 }];
-        for (i, out) in out.chunks_exact_mut(positions).enumerate() {
+        let mut done = 0;
+        for i in 0..out.len() / positions {
             let (number, channel) = (first + i, (first + i) % s.groups);
+            let end = (i + 1) * positions;
+            let all = &mut *out;
+            let out = &mut all[i * positions..end];
             sheet.load(&x[number * plane..][..plane]);
             let taps = weight[channel * k..][..k].chunks(BLOCK).zip(sheet.places().chunks(BLOCK));
             for (b, (weights, places)) in taps.enumerate() {
@@ -47,6 +57,11 @@ pub(crate) fn run(
             match bias {
                 Some(b) => lines.for_each(|(o, x)| o.iter_mut().zip(x).for_each(|(o, x)| *o = *x + b[channel])),
                 None => lines.for_each(|(o, x)| o.copy_from_slice(x)),
+            }
+            // Some planes at a time, while they are in the first cache.
+            if let Some(after) = after.filter(|_| end - done >= TOGETHER || end == all.len()) {
+                after(first * positions + done, &mut all[done..end]);
+                done = end;
             }
         }
     })

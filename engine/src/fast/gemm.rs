@@ -6,7 +6,7 @@ use super::panels::{LANES, Lines, Matrix, Panels};
 use crate::ops::contraction::BLOCK;
 
 /// Tiles of rows that are laid out at a time; with a block of k their left sides fit the second-level cache.
-const TILES: usize = 12;
+pub(crate) const TILES: usize = 12;
 
 /// The left side of a contraction.
 pub(crate) trait Rows {

@@ -9,6 +9,7 @@ mod conv;
 mod depthwise;
 pub mod elementary;
 mod elementwise;
+pub(crate) mod fuse;
 mod gemm;
 mod integer;
 mod kernel;
@@ -148,48 +149,54 @@ pub fn run_at(
     threads: &Threads,
 ) -> Result<Tensor, Failure> {
     let operand = |i: usize| inputs.get(i).copied().flatten();
-    let panels = match prepared {
-        Prepared::Panels(p) => Some(p),
-        _ => None,
-    };
+    if let Some(done) = contraction_at(level, op, prepared, inputs, output, threads, None) {
+        return done;
+    }
     if let (Op::TreeEnsemble(t), Prepared::Forest(forest), Some(x)) = (op, prepared, operand(0)) {
         return tree::run(t, forest, x, output, threads);
     }
-    let bytes = match prepared {
-        Prepared::Bytes(p) => Some(p),
-        _ => None,
+    let done = match (op, operand(0)) {
+        (Op::Pool(p), Some(x)) => pool::run(p, level, x, output, threads),
+        (Op::Softmax(s), Some(x)) => softmax::run(s, level, x, threads),
+        (Op::Reduce(r), Some(x)) => reduce::run(r, x, output, threads),
+        (Op::Transpose(t), Some(x)) => transpose::run(t, x, output, threads),
+        _ => elementwise::run(op, level, inputs, output, threads),
     };
+    if let Some(done) = done {
+        return done;
+    }
+    let out = op.definition().reference(inputs, std::slice::from_ref(output))?;
+    out.into_iter().next().ok_or(Failure::Environment("an operator gave no result"))
+}
+
+/// Runs a contraction, and `after` on its outputs, where they are f32, part by part; `None` where there is no kernel for it.
+/// The parts of a matrix product of several rows are whole rows.
+fn contraction_at(
+    level: Level,
+    op: &Op,
+    prepared: &Prepared,
+    inputs: &[Option<&Tensor>],
+    output: &TensorType,
+    threads: &Threads,
+    after: Option<fuse::After<'_>>,
+) -> Option<Result<Tensor, Failure>> {
+    let operand = |i: usize| inputs.get(i).copied().flatten();
+    let (panels, bytes) = match prepared {
+        Prepared::Panels(p) => (Some(p), None),
+        Prepared::Bytes(p) => (None, Some(p)),
+        _ => (None, None),
+    };
+    let (x, w) = (operand(0)?, operand(1)?);
     // Without a tap there is nothing to unfold.
-    let taps = operand(1).is_some_and(|w| !w.data.is_empty());
-    match op {
-        Op::IntegerMatMul(m) => return integer::integer_matmul(m, level, bytes, inputs, output, threads),
-        Op::IntegerConv(c) if taps => return integer::integer_conv(c, level, bytes, inputs, output, threads),
-        Op::QuantizedMatMul(m) => return integer::quantized_matmul(m, level, bytes, inputs, output, threads),
-        Op::QuantizedConv(c) if taps => return integer::quantized_conv(c, level, bytes, inputs, output, threads),
-        _ => {}
-    }
-    match (op, operand(0), operand(1)) {
-        (Op::MatMul(m), Some(a), Some(b)) => contraction::matmul(m, level, panels, [a, b], output, threads),
-        (Op::Gemm(g), Some(a), Some(b)) => {
-            contraction::gemm_operator(g, level, panels, [a, b], operand(2), output, threads)
-        }
-        // Without a tap there is nothing to unfold.
-        (Op::Conv(c), Some(x), Some(w)) if !w.data.is_empty() => {
-            conv::run(c, level, panels, [x, w], operand(2), output, threads)
-        }
-        _ => {
-            let done = match (op, operand(0)) {
-                (Op::Pool(p), Some(x)) => pool::run(p, level, x, output, threads),
-                (Op::Softmax(s), Some(x)) => softmax::run(s, level, x, threads),
-                (Op::Reduce(r), Some(x)) => reduce::run(r, x, output, threads),
-                (Op::Transpose(t), Some(x)) => transpose::run(t, x, output, threads),
-                _ => elementwise::run(op, level, inputs, output, threads),
-            };
-            if let Some(done) = done {
-                return done;
-            }
-            let out = op.definition().reference(inputs, std::slice::from_ref(output))?;
-            out.into_iter().next().ok_or(Failure::Environment("an operator gave no result"))
-        }
-    }
+    let taps = !w.data.is_empty();
+    Some(match op {
+        Op::IntegerMatMul(m) => integer::integer_matmul(m, level, bytes, inputs, output, threads),
+        Op::IntegerConv(c) if taps => integer::integer_conv(c, level, bytes, inputs, output, threads),
+        Op::QuantizedMatMul(m) => integer::quantized_matmul(m, level, bytes, inputs, output, threads, after),
+        Op::QuantizedConv(c) if taps => integer::quantized_conv(c, level, bytes, inputs, output, threads, after),
+        Op::MatMul(m) => contraction::matmul(m, level, panels, [x, w], output, threads, after),
+        Op::Gemm(g) => contraction::gemm_operator(g, level, panels, [x, w], operand(2), output, threads, after),
+        Op::Conv(c) if taps => conv::run(c, level, panels, [x, w], operand(2), output, threads, after),
+        _ => return None,
+    })
 }

@@ -21,12 +21,17 @@ pub(crate) fn run(op: &Softmax, level: Level, x: &Tensor, threads: &Threads) -> 
     y.copy_from_slice(x_values);
     let work = (y.len() as u64).saturating_mul(ELEMENT);
     let done = threads.split(&mut y, n, work, |_, rows| {
-        rows.chunks_exact_mut(n).for_each(|row| match op.log {
-            true => logarithms(level, row),
-            false => shares(level, row),
-        });
+        rows.chunks_exact_mut(n).for_each(|y| row(level, op.log, y));
     });
     Some(done.map(|()| Tensor { shape: x.shape.clone(), data: Data::F32(y) }).map_err(Failure::Environment))
+}
+
+/// Softmax of a row, or its logarithm, in place.
+pub(crate) fn row(level: Level, log: bool, row: &mut [f32]) {
+    match log {
+        true => logarithms(level, row),
+        false => shares(level, row),
+    }
 }
 
 /// exp(x - max) / sum.

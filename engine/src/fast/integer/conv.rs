@@ -4,6 +4,7 @@ use super::left::Left;
 use super::panels::{BytePanels, layout};
 use super::sums::{Integers, Quantized, Right, product};
 use super::{ROWS, kernel};
+use crate::fast::fuse::After;
 use crate::fast::level::Level;
 use crate::fast::{Failure, Threads, spare};
 use crate::ops::conv::Sizes;
@@ -65,6 +66,7 @@ impl Bordered {
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 /// Computes all outputs, channel by channel; `finish(image, filter, sum)` makes an output of a sum.
 fn run<R: Right, T: Copy + Default + Send>(
     level: Level,
@@ -74,6 +76,7 @@ fn run<R: Right, T: Copy + Default + Send>(
     out: &mut [T],
     threads: &Threads,
     finish: impl Fn(usize, usize, R::Sum) -> T + Sync,
+    after: impl Fn(usize, &mut [T]) + Sync,
 ) -> Result<(), Failure> {
     let positions: usize = s.output.iter().product();
     let k = s.k();
@@ -97,6 +100,7 @@ fn run<R: Right, T: Copy + Default + Send>(
                         }
                     });
                 }
+                after(number * s.filters * positions, out);
             }
         })
         .map_err(Failure::Environment)
@@ -110,6 +114,7 @@ pub(crate) fn quantized_conv(
     inputs: &[Option<&Tensor>],
     output: &TensorType,
     threads: &Threads,
+    after: Option<After<'_>>,
 ) -> Result<Tensor, Failure> {
     let shape = known_shape(output);
     let mut out = spare::zeroed(shape.iter().product());
@@ -138,13 +143,20 @@ pub(crate) fn quantized_conv(
                 q.fill(0);
             }
         });
-        run(level, &s, &bordered, &Quantized(panels), &mut out, threads, |image, filter, total| {
-            match (&scales[image], bias) {
+        run(
+            level,
+            &s,
+            &bordered,
+            &Quantized(panels),
+            &mut out,
+            threads,
+            |image, filter, total| match (&scales[image], bias) {
                 (None, _) => f32::NAN,
                 (Some(s), None) => total * s.down,
                 (Some(s), Some(b)) => total * s.down + b[filter],
-            }
-        })?;
+            },
+            |first, out| after.iter().for_each(|f| f(first, out)),
+        )?;
     }
     Ok(Tensor { shape, data: Data::F32(out) })
 }
@@ -180,7 +192,7 @@ pub(crate) fn integer_conv(
             _ => {}
         });
         let right = Integers::new(panels, |group, column| integer::zero(w_zero, group * s.filters + column));
-        run(level, &s, &bordered, &right, &mut out, threads, |_, _, sum| sum)?;
+        run(level, &s, &bordered, &right, &mut out, threads, |_, _, sum| sum, |_, _| {})?;
     }
     Ok(Tensor { shape, data: Data::I32(out) })
 }

@@ -5,6 +5,7 @@ use super::left::Left;
 use super::panels::{BytePanels, LANES, layout};
 use super::sums::{Integers, Quantized, Right, product};
 use super::{ROWS, kernel};
+use crate::fast::fuse::After;
 use crate::fast::level::Level;
 use crate::fast::{Failure, Threads, spare};
 use crate::ops::contraction::Sizes;
@@ -26,6 +27,7 @@ pub(crate) fn quantized_matmul(
     inputs: &[Option<&Tensor>],
     output: &TensorType,
     threads: &Threads,
+    after: Option<After<'_>>,
 ) -> Result<Tensor, Failure> {
     let shape = known_shape(output);
     let mut out = spare::zeroed(shape.iter().product());
@@ -72,6 +74,9 @@ pub(crate) fn quantized_matmul(
                     }
                 }
             });
+            if let Some(after) = after {
+                after(first * n + column, out);
+            }
         }
     };
     let done = if out.len() == n {
