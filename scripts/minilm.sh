@@ -48,5 +48,6 @@ PY
 done
 
 forge build --quiet
-cargo run --quiet --release -p lockstep-tests --example minilm -- "$model" "${models[@]}" "$@"
+[ -f tests/minilm/Cargo.lock ] || cp Cargo.lock tests/minilm/Cargo.lock # the same versions as the workspace
+cargo run --quiet --release --manifest-path tests/minilm/Cargo.toml --target-dir target -- "$model" "${models[@]}" "$@"
 forge test --match-path 'contracts/test/native/SupportRouter.t.sol'

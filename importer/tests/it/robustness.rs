@@ -1,10 +1,8 @@
 //! Bytes from anywhere: never a panic, never a model that the engine does not accept.
 
-mod common;
-
 use std::path::PathBuf;
 
-use common::*;
+use crate::common::*;
 use lockstep_engine::{Limits, LoadedModel};
 use lockstep_importer::{ImportOptions, import};
 use proptest::prelude::*;

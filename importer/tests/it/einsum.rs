@@ -1,10 +1,8 @@
 //! ONNX Einsum against a loop over all indices.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::*;
+use crate::common::*;
 use lockstep_engine::Tensor;
 
 /// The sum over all values of all letters; letters only.

@@ -1,8 +1,6 @@
 //! Lowerings of ai.onnx.ml: decisions as libraries and onnxruntime make them.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use lockstep_engine::{Labels, Tensor};
 use lockstep_importer::proto::AttributeProto;
 

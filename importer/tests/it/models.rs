@@ -1,11 +1,9 @@
 //! The committed models: imported, run on their whole test splits, compared with their own libraries.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use common::npz::{self, Array, Values};
+use crate::common::npz::{self, Array, Values};
 use lockstep_engine::{DType, Data, Labels, Tensor};
 use lockstep_importer::{ImportOptions, Imported, import};
 
@@ -62,7 +60,7 @@ fn inputs(m: &Imported, data: &BTreeMap<String, Array>) -> Vec<Tensor> {
 fn check(name: &str) {
     let m = imported(name);
     let data = npz::read(&folder().join(name).join("test.npz"));
-    let got = common::run(&m, &inputs(&m, &data));
+    let got = crate::common::run(&m, &inputs(&m, &data));
     let mut compared = 0;
     for (output, got) in m.model.graph.outputs.iter().zip(&got) {
         let want = &data[&format!("expected:{}", output.name)];

@@ -1,8 +1,6 @@
 //! Lowerings of attention and recurrent networks, against written loops in f64.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 
 /// Numbers that differ, without a pattern that could hide a wrong index.
 fn values(n: usize, seed: usize) -> Vec<f32> {

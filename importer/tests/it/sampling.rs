@@ -1,8 +1,6 @@
 //! Lowerings of resampling, transposed convolution and transforms, against written loops.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 
 fn values(n: usize, seed: usize) -> Vec<f32> {
     (0..n).map(|i| (((i * 7919 + seed * 104_729 + 13) % 211) as f32 - 105.0) / 64.0).collect()

@@ -1,8 +1,6 @@
 //! Lowerings of ai.onnx: what they compute, and what they leave in the graph.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use lockstep_engine::{Data, Tensor};
 
 const B: D = D::S("batch");

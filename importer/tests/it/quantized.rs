@@ -1,8 +1,6 @@
 //! ONNX's quantised operators against numbers worked out by hand or by ONNX's own examples.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use lockstep_engine::{Data, Tensor};
 use lockstep_importer::proto::{TensorProto, data_type};
 

@@ -1,8 +1,6 @@
 //! Shape-like arguments that come from data: right where they say what is declared, else an error of the call.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use lockstep_engine::Tensor;
 
 const REQUIRED: &str = "an argument differs from what the model's declared shapes say";

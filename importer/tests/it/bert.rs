@@ -1,8 +1,6 @@
 //! Directories of BERT: the answer of plain loops, padding and batches that change no bit, refusals.
 
-mod common;
-
-use common::bert::{Directory, HIDDEN, LAYERS, POSITIONS, embed, encode};
+use crate::common::bert::{Directory, HIDDEN, LAYERS, POSITIONS, embed, encode};
 use lockstep_engine::exec::{Implementation, Options};
 use lockstep_engine::{DType, Data, Limits, LoadedModel, Tensor};
 use lockstep_importer::{ImportError, ImportOptions, Imported, Problem, import_directory};
@@ -151,7 +149,7 @@ fn half_precision_widens_exactly() {
     // Cut to what bf16 holds, so that both files say the same.
     d.tensors.values_mut().flat_map(|(_, v)| v).for_each(|x| *x = f32::from_bits(x.to_bits() & 0xffff_0000));
     let full = try_import(&d).unwrap().model.id();
-    let bytes = common::bert::safetensors(&d.tensors);
+    let bytes = crate::common::bert::safetensors(&d.tensors);
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
     for t in header.as_object_mut().unwrap().values_mut() {

@@ -1,7 +1,7 @@
 //! all-MiniLM-L6-v2 imported, against candle-transformers on the committed sentences.
 //!
-//! `cargo run --release -p lockstep-tests --example minilm -- DIR f32=A.lsm [i16=B.lsm] [i8=C.lsm]`; scripts/minilm.sh
-//! installs the model, imports the classes and runs this. `--profile` shows where the time goes, `--chain` publishes each
+//! `lockstep-minilm DIR f32=A.lsm [i16=B.lsm] [i8=C.lsm]`; scripts/minilm.sh installs the model, imports the classes and
+//! runs this. `--profile` shows where the time goes, `--chain` publishes each
 //! model to a dev chain and calls it from a contract. Exit status 1 where a class is less exact than it has to be.
 
 mod candle;

@@ -1,10 +1,8 @@
 //! What is refused: by name, all of it, with something to do.
 
-mod common;
-
 use std::io;
 
-use common::*;
+use crate::common::*;
 use lockstep_engine::Limits;
 use lockstep_importer::proto::*;
 use lockstep_importer::{ImportError, ImportOptions, import};

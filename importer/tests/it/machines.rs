@@ -1,8 +1,6 @@
 //! Support vector machines, distances, trees by membership: values from onnxruntime and ONNX's own cases.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use lockstep_engine::Labels;
 use lockstep_importer::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 

@@ -1,12 +1,10 @@
 //! The families of models that people have (tests/models/families): imported, run, compared with the library that
 //! trained them, and independent of the batch that a row stands in.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::npz::{self, Array, Values};
+use crate::common::npz::{self, Array, Values};
 use lockstep_engine::{Data, Tensor};
 use lockstep_importer::{ImportOptions, Imported, import};
 
@@ -87,7 +85,7 @@ fn every_family_answers_as_its_library() {
         };
         let data = npz::read(&dir.join("test.npz"));
         // Reference and fast path, which have to have the same bits.
-        let got = common::run(&m, &inputs(&m, &data));
+        let got = crate::common::run(&m, &inputs(&m, &data));
         let bound = WIDER.iter().find(|(n, ..)| *n == name).map_or(BOUND, |(_, b, _)| *b);
         let mut compared = 0;
         for (output, got) in m.model.graph.outputs.iter().zip(&got) {
@@ -122,11 +120,11 @@ fn a_row_does_not_depend_on_its_batch() {
         }
         several += 1;
         let all = inputs(&m, &npz::read(&dir.join("test.npz")));
-        let together = common::run(&m, &all);
+        let together = crate::common::run(&m, &all);
         let rows = all[0].shape[0];
         for row in [0, 1, rows / 2, rows - 1] {
             let one: Vec<Tensor> = all.iter().map(|t| slice(t, row)).collect();
-            for (alone, joint) in common::run(&m, &one).iter().zip(&together) {
+            for (alone, joint) in crate::common::run(&m, &one).iter().zip(&together) {
                 // The rows are the first axis of more than one element.
                 let (bytes, n) = (joint.to_le_bytes(), joint.to_le_bytes().len() / rows);
                 assert_eq!(alone.to_le_bytes(), bytes[row * n..(row + 1) * n], "{name}: row {row}");

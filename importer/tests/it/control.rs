@@ -1,8 +1,6 @@
 //! If on data, Scan and Loop: unrolled, their ends required.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use lockstep_engine::{Data, Tensor};
 use lockstep_importer::proto::*;
 use lockstep_importer::{ImportOptions, import};
