@@ -19,9 +19,29 @@ cp -n target/models/*.lsm fuzz/corpus/model_file/ 2>/dev/null || true
 for dir in tests/models/*/; do
   [ -f "$dir/model.onnx" ] && cp -n "$dir/model.onnx" "fuzz/corpus/onnx/$(basename "$dir").onnx"
 done
+cargo +nightly fuzz build --sanitizer none
 # Two kinds of bound: time, and memory (a decoder that allocates by a stated count is caught by the second).
-for target in model_file onnx call_data; do
-  echo "fuzz: $target, $each s"
-  cargo +nightly fuzz run "$target" --sanitizer none -- \
-    -max_total_time="$each" -rss_limit_mb=1500 -malloc_limit_mb=512 -max_len=200000 -print_final_stats=0 2>&1 | tail -n 3
+fuzz() {
+  cargo +nightly fuzz run "$1" --sanitizer none -- \
+    -max_total_time="$each" -rss_limit_mb=1500 -malloc_limit_mb=512 -max_len=200000 -print_final_stats=0 >"$logs/$1" 2>&1
+}
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+targets=(model_file onnx call_data)
+running=()
+for target in "${targets[@]}"; do
+  fuzz "$target" &
+  running+=($!)
 done
+failed=0
+for index in "${!targets[@]}"; do
+  target=${targets[$index]}
+  echo "fuzz: $target, $each s, beside the others"
+  if wait "${running[$index]}"; then
+    tail -n 3 "$logs/$target"
+  else
+    failed=1
+    tail -n 60 "$logs/$target" >&2
+  fi
+done
+[ "$failed" = 0 ] || exit 1
