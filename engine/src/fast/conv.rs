@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use super::fuse::After;
-use super::gemm::{Part, Rows, Scratch, gemm};
+use super::gemm::{self, Rows, Scratch, gemm};
 use super::kernel::MAX_ROWS;
 use super::level::Level;
 use super::panels::{LANES, Lines, Matrix, Panels};
+use super::positions::{self, Part, Planes};
 use super::{Failure, Threads, depthwise, spare};
 use crate::ops::conv::{Conv, Sizes};
 use crate::ops::shape::known_shape;
@@ -231,7 +232,7 @@ impl Job<'_> {
         let mut scratch = Scratch::default();
         let plane: usize = self.padded.size.iter().product::<usize>() * s.channels;
         let widest = s.filters.min(out.len() / self.positions).next_multiple_of(LANES);
-        let mut sums = Lines::zeros(POSITIONS.min(self.positions) * widest);
+        let mut sums = Lines::zeros(0);
         while !out.is_empty() {
             // Channels of one group.
             let group = filter / s.filters;
@@ -244,11 +245,28 @@ impl Job<'_> {
                 strides: s.axes.map(|a| a.stride as usize),
                 output: s.output,
             };
+            if positions::applies(self.positions, count) && (filter % s.filters).is_multiple_of(LANES) {
+                let planes = Planes { data: rows.data, taps: rows.taps };
+                let of = Part { group, panel: filter % s.filters / LANES, filters: count, positions: self.positions };
+                positions::run(self.level, &planes, self.panels, &of, |p| rows.at(p), part);
+                if let Some(b) = self.bias {
+                    let planes = part.chunks_exact_mut(self.positions).zip(&b[filter..]);
+                    planes.for_each(|(o, b)| o.iter_mut().for_each(|o| *o += *b));
+                }
+                (out, filter) = (rest, filter + count);
+                if filter == s.groups * s.filters {
+                    (image, filter) = (image + 1, 0);
+                }
+                continue;
+            }
+            if sums.as_slice().is_empty() {
+                sums = Lines::zeros(POSITIONS.min(self.positions) * widest);
+            }
             for row in (0..self.positions).step_by(POSITIONS) {
                 let n = POSITIONS.min(self.positions - row);
                 let stride = count.next_multiple_of(LANES);
                 let panel = filter % s.filters / LANES;
-                let of = Part { row, rows: n, matrix: group, panel, columns: count };
+                let of = gemm::Part { row, rows: n, matrix: group, panel, columns: count };
                 let sums = &mut sums.as_mut_slice()[..n * stride];
                 gemm(self.level, &rows, self.panels, &of, sums, stride, &mut scratch);
                 let bias = self.bias.map(|b| &b[filter..filter + count]);
@@ -340,7 +358,9 @@ mod tests {
     #[test]
     fn many_positions_and_channels() {
         let rng = &mut ChaCha8Rng::seed_from_u64(9);
-        for (groups, filters, side, stride) in [(1, 40, 20, 1), (2, 32, 17, 1), (4, 20, 17, 2)] {
+        for (groups, filters, side, stride) in
+            [(1, 40, 20, 1), (2, 32, 17, 1), (4, 20, 17, 2), (1, 9, 33, 2), (2, 17, 17, 1), (1, 8, 8, 1)]
+        {
             let op = Conv {
                 groups,
                 strides: vec![stride; 2],
@@ -352,6 +372,27 @@ mod tests {
             let x = Values::Wide.tensor(rng, &[1, 4 * groups, side, side]);
             let w = Values::Wide.tensor(rng, &[filters * groups, 4, 3, 3]);
             agree(&op.into(), &[&x, &w, &Values::Wide.tensor(rng, &[filters * groups])], 1);
+        }
+    }
+
+    #[test]
+    fn several_blocks_of_channels_with_positions_in_the_lanes() {
+        let rng = &mut ChaCha8Rng::seed_from_u64(10);
+        for (kernel, stride, side) in [(1, 1, 14usize), (1, 2, 24), (3, 1, 12)] {
+            let op = Conv {
+                groups: 1,
+                strides: vec![stride; 2],
+                dilations: vec![1; 2],
+                pads_begin: vec![kernel as u32 / 2; 2],
+                pads_end: vec![kernel as u32 / 2; 2],
+            };
+            let positions = side.div_ceil(stride as usize).pow(2);
+            assert!(positions::applies(positions, 21), "{positions}");
+            for values in [Values::Wide, Values::Special] {
+                let x = values.tensor(rng, &[2, 300, side, side]);
+                let w = Values::Wide.tensor(rng, &[21, 300, kernel, kernel]);
+                agree(&op.clone().into(), &[&x, &w, &Values::Wide.tensor(rng, &[21])], 1);
+            }
         }
     }
 }

@@ -161,6 +161,33 @@ functions! {
     erf: erf_lane or elementary::erf, "Error function of each element, correctly rounded.";
 }
 
+/// e^(x - less) in the place of each element: two operations, each rounded once.
+pub fn exp_less(level: Level, less: f32, x: &mut [f32]) {
+    #[inline(always)]
+    fn each(x: &mut [f32], less: f32, f: impl Fn(f32) -> f32) {
+        x.iter_mut().for_each(|x| *x = f(*x - less));
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(x: &mut [f32], less: f32) {
+        each(x, less, exp_lane);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    fn avx512(x: &mut [f32], less: f32) {
+        each(x, less, exp_lane);
+    }
+    match level.kind() {
+        Kind::Portable => each(x, less, elementary::exp),
+        // SAFETY: a level exists only where its instructions were detected.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => unsafe { avx2(x, less) },
+        // SAFETY: likewise.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => unsafe { avx512(x, less) },
+    }
+}
+
 /// 1 / (1 + exp(-x)) of each element: four operations, each rounded once (spec NUM-8).
 pub fn sigmoid(level: Level, x: &[f32], y: &mut [f32]) {
     // In parts that stay in the first cache.

@@ -97,7 +97,7 @@ pub(crate) fn gemm(
                 let right = b.block(matrix, k, length, panel + p, panels);
                 for (r, n) in tiles.iter() {
                     let a = &left[r * length..(r + n) * length];
-                    let t = Tile { rows: n, panels, length, a, b: right, first: k == 0 };
+                    let t = Tile { rows: n, panels, length, a, step: n, b: right, first: k == 0 };
                     let out = &mut out[(start + r) * stride + p * LANES..];
                     if (p + panels) * LANES <= writable {
                         tile(level, &t, out, stride);
@@ -112,7 +112,7 @@ pub(crate) fn gemm(
 }
 
 /// A tile whose last panel is wider than the output.
-fn edge(level: Level, t: &Tile<'_>, out: &mut [f32], stride: usize, columns: usize) {
+pub(crate) fn edge(level: Level, t: &Tile<'_>, out: &mut [f32], stride: usize, columns: usize) {
     const WIDTH: usize = MAX_PANELS * LANES;
     let mut whole = [0.0f32; MAX_ROWS * WIDTH];
     if !t.first {

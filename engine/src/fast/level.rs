@@ -56,3 +56,32 @@ impl Level {
         self.0
     }
 }
+
+/// Defines a function that runs `$body`, compiled for each level.
+macro_rules! at_every_level {
+    ($(#[$doc:meta])* $visible:vis $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? = $body:path) => {
+        $(#[$doc])*
+        $visible fn $name(level: $crate::fast::level::Level, $($arg: $type),*) $(-> $result)? {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $type),*) $(-> $result)? {
+                $body($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx2,fma")]
+            fn avx512($($arg: $type),*) $(-> $result)? {
+                $body($($arg),*)
+            }
+            match level.kind() {
+                $crate::fast::level::Kind::Portable => $body($($arg),*),
+                // SAFETY: a level exists only where its instructions were detected.
+                #[cfg(target_arch = "x86_64")]
+                $crate::fast::level::Kind::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: likewise.
+                #[cfg(target_arch = "x86_64")]
+                $crate::fast::level::Kind::Avx512 => unsafe { avx512($($arg),*) },
+            }
+        }
+    };
+}
+pub(crate) use at_every_level;

@@ -16,8 +16,10 @@ mod kernel;
 mod level;
 mod panels;
 mod pool;
+mod positions;
 mod reduce;
 mod sheet;
+mod slice;
 mod softmax;
 pub(crate) mod spare;
 #[cfg(test)]
@@ -159,6 +161,7 @@ pub fn run_at(
         (Op::Pool(p), Some(x)) => pool::run(p, level, x, output, threads),
         (Op::Softmax(s), Some(x)) => softmax::run(s, level, x, threads),
         (Op::Reduce(r), Some(x)) => reduce::run(r, x, output, threads),
+        (Op::Slice(s), Some(x)) => slice::run(s, x, output).map(Ok),
         (Op::Transpose(t), Some(x)) => transpose::run(t, x, output, threads),
         _ => elementwise::run(op, level, inputs, output, threads),
     };

@@ -76,9 +76,8 @@ fn reaching(limit: usize, offset: usize, step: usize) -> usize {
 impl Job {
     /// The plane laid out for windows, where that takes no more memory than a few planes.
     fn sheet(&self) -> Option<Sheet> {
-        let (from, to): (usize, usize) = (self.input.iter().product(), self.output.iter().product());
-        let most = from.saturating_add(to).saturating_mul(4).saturating_add(1 << 12);
-        Sheet::new(&self.axes, self.input, self.output, f32::NEG_INFINITY, most)
+        let most = Pool::most(self.input.map(|n| n as u64), self.output.map(|n| n as u64));
+        Sheet::new(&self.axes, self.input, self.output, f32::NEG_INFINITY, usize::try_from(most).ok()?)
     }
 
     /// Calls `f` with each plane of the input and of the output, and what `start` makes for each thread.
@@ -236,6 +235,27 @@ mod tests {
                 let bytes = Data::U8((0..n).map(|_| rng.random()).collect());
                 agree(&op, &[&Tensor { shape, data: bytes }], 1);
             }
+        }
+    }
+
+    /// Windows too long to lay the plane out, all of it border but for three elements.
+    #[test]
+    fn a_window_longer_than_a_few_planes_is_taken_line_by_line() {
+        let rng = &mut ChaCha8Rng::seed_from_u64(7);
+        let op = Pool {
+            kind: PoolKind::Max,
+            kernel: vec![5000],
+            strides: vec![1],
+            dilations: vec![1],
+            pads_begin: vec![2500],
+            pads_end: vec![2500],
+            ceil: false,
+            count_pad: false,
+        };
+        let (axes, input, output) = op.sizes(&[2, 1, 3], &[2, 1, 4]).unwrap();
+        assert!(super::Job { axes, input, output, count_pad: false }.sheet().is_none());
+        for values in [Values::Ordinary, Values::Special] {
+            agree(&op.clone().into(), &[&values.tensor(rng, &[2, 1, 3])], 1);
         }
     }
 

@@ -4,10 +4,10 @@
 //! With strides the plane falls into phases, coordinates of one remainder each, which lie one after the other; position
 //! (z, y, x) of each of them stands under the output's. Between the output's lines stand sums that mean nothing.
 
-use crate::ops::conv::Axis;
+use crate::ops::conv::{Axis, SheetSize};
 
 /// Positions that a kernel computes together.
-pub(crate) const STEP: usize = 32;
+pub(crate) const STEP: usize = crate::ops::conv::STEP as usize;
 
 /// One plane with its border.
 #[derive(Debug, Clone)]
@@ -21,6 +21,7 @@ pub(crate) struct Sheet {
     width: usize,
     places: Vec<usize>,
     output: [usize; 3],
+    positions: usize,
     /// Length of a line and number of lines between those of neighbouring z.
     pitch: [usize; 2],
 }
@@ -35,7 +36,7 @@ struct Coordinates {
 }
 
 impl Coordinates {
-    fn new(a: &Axis, output: usize) -> Option<Self> {
+    fn new(a: &Axis, length: u64) -> Option<Self> {
         let stride = a.stride.max(1);
         let mut phases = Vec::new();
         // More phases than the stride has there are not.
@@ -44,9 +45,7 @@ impl Coordinates {
         }
         phases.sort_unstable();
         phases.dedup();
-        let span = a.kernel.checked_sub(1)?.checked_mul(a.dilation)?;
-        let length = output.checked_add(usize::try_from(span / stride).ok()?)?;
-        Some(Self { stride, phases, length })
+        Some(Self { stride, phases, length: usize::try_from(length).ok()? })
     }
 
     /// Number of the phase, and place in it.
@@ -68,11 +67,12 @@ impl Sheet {
     ) -> Option<Self> {
         // Before anything is as long as a window: a hostile one may be longer than any plane.
         axes.iter().try_fold(1u64, |n, a| n.checked_mul(a.kernel)).filter(|n| *n <= most as u64)?;
-        let [z, y, x] = [0, 1, 2].map(|i| Coordinates::new(&axes[i], output[i]));
+        let size = SheetSize::of(axes, output.map(|n| n as u64))?;
+        let count = usize::try_from(size.elements).ok().filter(|n| *n <= most)?;
+        let [z, y, x] = [0, 1, 2].map(|i| Coordinates::new(&axes[i], size.lengths[i]));
         let c = [z?, y?, x?];
         let phase = c.iter().try_fold(1usize, |n, c| n.checked_mul(c.length))?;
-        let phases = c.iter().try_fold(1usize, |n, c| n.checked_mul(c.phases.len()))?;
-        let count = phase.checked_mul(phases).filter(|n| *n <= most)?;
+        debug_assert_eq!(count, c.iter().fold(phase, |n, c| n * c.phases.len()));
         let pitch = [c[2].length, c[1].length];
         // What a phase and a place along each axis add to the distance from the start.
         let steps = [
@@ -101,7 +101,8 @@ impl Sheet {
             }
         }
         let data = vec![border; count + STEP];
-        Some(Self { data, lines, elements, width: input[2], places, output, pitch })
+        let positions = usize::try_from(size.positions).ok()?;
+        Some(Self { data, lines, elements, width: input[2], places, output, pitch, positions })
     }
 
     /// Takes in a plane of the input.
@@ -131,8 +132,7 @@ impl Sheet {
 
     /// Positions from the first to the last of the output, in whole steps.
     pub(crate) fn positions(&self) -> usize {
-        let [z, y, x] = self.output.map(|n| n.max(1));
-        (((z - 1) * self.pitch[1] + y - 1) * self.pitch[0] + x).next_multiple_of(STEP)
+        self.positions
     }
 
     /// The output's lines among the positions.

@@ -1,5 +1,6 @@
 //! Softmax and its logarithm over rows that lie together, with exp in lanes.
 
+use super::level::at_every_level;
 use super::{Failure, Level, Threads, elementary, spare};
 use crate::float::{self, elementary as scalar, s2};
 use crate::ops::softmax::Softmax;
@@ -36,23 +37,32 @@ pub(crate) fn row(level: Level, log: bool, row: &mut [f32]) {
 
 /// exp(x - max) / sum.
 fn shares(level: Level, row: &mut [f32]) {
-    let max = greatest(row);
+    let max = greatest(level, row);
     if max == f32::NEG_INFINITY {
         return row.fill(0.0);
     }
-    let mut shifted = [0.0; PART];
-    for part in row.chunks_mut(PART) {
-        let shifted = &mut shifted[..part.len()];
-        shifted.iter_mut().zip(&*part).for_each(|(s, x)| *s = x - max);
-        elementary::exp(level, shifted, part);
-    }
+    elementary::exp_less(level, max, row);
+    divide(level, row);
+}
+
+#[inline(always)]
+fn divide_loop(row: &mut [f32]) {
     let sum = s2::sum_slice(row);
     row.iter_mut().for_each(|y| *y /= sum);
 }
 
+at_every_level! {
+    /// Divides a row by its sum.
+    divide(row: &mut [f32]) = divide_loop
+}
+at_every_level! {
+    /// The maximum in any order: it has one value, whatever the order.
+    greatest(row: &[f32]) -> f32 = greatest_loop
+}
+
 /// (x - max) - log(sum of exp(x - max)).
 fn logarithms(level: Level, row: &mut [f32]) {
-    let max = greatest(row);
+    let max = greatest(level, row);
     if max == f32::NEG_INFINITY {
         return;
     }
@@ -71,13 +81,27 @@ fn logarithms(level: Level, row: &mut [f32]) {
     row.iter_mut().for_each(|x| *x -= log);
 }
 
-/// The maximum in any order: it has one value, whatever the order.
-fn greatest(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; s2::LANES];
-    for block in row.chunks(s2::LANES) {
-        lanes.iter_mut().zip(block).for_each(|(l, x)| *l = float::max(*l, *x));
+#[inline(always)]
+fn greatest_loop(row: &[f32]) -> f32 {
+    let (mut lanes, mut unordered) = ([f32::NEG_INFINITY; s2::LANES], [0u32; s2::LANES]);
+    let (blocks, rest) = row.as_chunks::<{ s2::LANES }>();
+    for block in blocks {
+        for ((l, u), x) in lanes.iter_mut().zip(&mut unordered).zip(block) {
+            *l = if *x > *l { *x } else { *l };
+            *u |= u32::from(x.is_nan());
+        }
     }
-    s2::join(lanes, float::max)
+    for ((l, u), x) in lanes.iter_mut().zip(&mut unordered).zip(rest) {
+        *l = if *x > *l { *x } else { *l };
+        *u |= u32::from(x.is_nan());
+    }
+    let max = s2::join(lanes, |a, b| if b > a { b } else { a });
+    match unordered.iter().any(|u| *u != 0) {
+        true => f32::NAN,
+        // +0 is greater than -0.
+        false if max == 0.0 => row.iter().fold(f32::NEG_INFINITY, |m, x| float::max(m, *x)),
+        false => max,
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +123,22 @@ mod tests {
                 for values in [Values::Special, Values::Ordinary] {
                     agree(&op.clone().into(), &[&values.tensor(rng, shape)], 1);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_greatest_of_zeros_is_positive_and_nan_wins() {
+        for level in Level::available() {
+            for n in 1..40 {
+                let mut row = vec![-0.0f32; n];
+                assert_eq!(greatest(level, &row).to_bits(), (-0.0f32).to_bits());
+                row[n / 2] = 0.0;
+                assert_eq!(greatest(level, &row).to_bits(), 0);
+                row[n - 1] = 3.0;
+                assert_eq!(greatest(level, &row), 3.0);
+                row[n / 3] = f32::NAN;
+                assert!(greatest(level, &row).is_nan());
             }
         }
     }

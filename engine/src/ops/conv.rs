@@ -100,6 +100,54 @@ impl Axis {
     }
 }
 
+/// Lanes that compute positions of a laid out plane together.
+pub(crate) const STEP: u64 = 32;
+
+/// A plane laid out for windows, as the fast path does it for one channel a group and for Max: coordinates of one remainder
+/// modulo the stride lie one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SheetSize {
+    /// Elements with the border.
+    pub(crate) elements: u64,
+    /// Coordinates of one remainder along each axis.
+    pub(crate) lengths: [u64; 3],
+    /// Positions from the first to the last output, in whole steps.
+    pub(crate) positions: u64,
+}
+
+impl SheetSize {
+    /// For windows along these axes; `None` where a number is too large.
+    pub(crate) fn of(axes: &[Axis; 3], output: [u64; 3]) -> Option<Self> {
+        let (mut elements, mut lengths) = (1u64, [0; 3]);
+        for (i, a) in axes.iter().enumerate() {
+            let stride = a.stride.max(1);
+            // Tap t has the remainder t * dilation mod stride: they repeat after stride / gcd.
+            let remainders = a.kernel.min(stride / gcd(a.dilation, stride));
+            let reach = a.kernel.checked_sub(1)?.checked_mul(a.dilation)? / stride;
+            lengths[i] = output[i].checked_add(reach)?;
+            elements = elements.checked_mul(lengths[i])?.checked_mul(remainders)?;
+        }
+        let [z, y, x] = output.map(|n| n.max(1));
+        let lines = (z - 1).checked_mul(lengths[1])?.checked_add(y - 1)?;
+        let positions = lines.checked_mul(lengths[2])?.checked_add(x)?.checked_next_multiple_of(STEP)?;
+        Some(Self { elements, lengths, positions })
+    }
+
+    /// Bytes of `parts` of them and the one they are copied from, with so many lines of positions each, and the places of
+    /// the taps and of the input's lines and columns.
+    pub(crate) fn bytes(&self, parts: u64, lines: u64, axes: &[Axis; 3], input: [u64; 3]) -> u64 {
+        let taps = axes.iter().fold(1u64, |n, a| n.saturating_mul(a.kernel));
+        let floats = self.elements.saturating_add(STEP).saturating_add(self.positions.saturating_mul(lines));
+        let places = input[0].saturating_mul(input[1]).saturating_add(input[2]).saturating_mul(16);
+        let one = floats.saturating_mul(4).saturating_add(places).saturating_add(taps.saturating_mul(8));
+        parts.saturating_add(1).saturating_mul(one)
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 /// The axes of a window operator; refuses lists whose lengths differ.
 pub(crate) fn axes(
     kernel: &[u64],
@@ -263,17 +311,31 @@ impl Operator for Conv {
             .and(Unit::Element, padded(x, &axes))
     }
 
-    /// Bytes: `4 * (groups * ceil16(M / groups) * K + padded + parts * min(P, 168) * (min(K, 256) + ceil16(M / groups))) + 8 * K`:
-    /// the weight in panels, x with its border, and for each of `parts = min(N * groups * ceil16(M / groups) / 16, 64)`
-    /// positions of a block of the unfolded input and their sums; places of the taps.
+    /// Bytes: `4 * (groups * ceil16(M / groups) * K + padded + parts * ceil16(min(P, 168)) * (min(K, 256) + ceil16(M / groups)))`,
+    /// and `8 * K`. These are the weight in panels, x with its border, for each of `parts` (of 16 channels of an image, at most
+    /// 64) positions of a block of the unfolded input and their sums, and the places of the taps.
+    ///
+    /// With one channel a group, in and out: for each of `min(N * M, 64)` planes, and once more, the plane laid out, its
+    /// positions' sums (twice where K > 256), and places: [`SheetSize`].
     fn scratch(&self, inputs: &[Option<&TensorType>], outputs: &[TensorType]) -> u64 {
         let (Ok(x), Ok(w), Some(out)) = (operand(inputs, 0), operand(inputs, 1), outputs.first()) else { return 0 };
         let Ok(axes) = self.axes(w) else { return 0 };
         let groups = u64::from(self.groups).max(1);
-        let lanes = round_up(size(w.shape.first()) / groups, 16);
+        let filters = size(w.shape.first());
         let k = sizes(&w.shape[1..]);
-        let parts = product(&[size(x.shape.first()), groups, lanes / 16]).min(crate::fast::MAX_THREADS as u64);
-        let part = sizes(&out.shape[2..]).min(POSITIONS).saturating_mul(k.min(BLOCK as u64).saturating_add(lanes));
+        let most = crate::fast::MAX_THREADS as u64;
+        if size(w.shape.get(1)) == 1 && groups == filters {
+            let axes = three(&axes, Axis::UNIT);
+            let spatial = |t: &TensorType| three(&t.shape[2..].iter().map(|d| size(Some(d))).collect::<Vec<_>>(), 1);
+            let parts = product(&[size(x.shape.first()), filters]).min(most);
+            let lines = if k > BLOCK as u64 { 2 } else { 1 };
+            let one = SheetSize::of(&axes, spatial(out));
+            return one.map_or(u64::MAX, |s| s.bytes(parts, lines, &axes, spatial(x)));
+        }
+        let lanes = round_up(filters / groups, 16);
+        let parts = product(&[size(x.shape.first()), groups, lanes / 16]).min(most);
+        let positions = round_up(sizes(&out.shape[2..]).min(POSITIONS), 16);
+        let part = positions.saturating_mul(k.min(BLOCK as u64).saturating_add(lanes));
         product(&[groups, lanes, k])
             .saturating_add(padded(x, &axes))
             .saturating_add(parts.saturating_mul(part))

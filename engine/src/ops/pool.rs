@@ -1,8 +1,8 @@
 //! Max and average pooling (ONNX MaxPool, AveragePool), 1 to 3 spatial axes.
 
 use super::Operator;
-use super::contraction::product;
-use super::conv::{Axis, axes, three};
+use super::contraction::{product, size};
+use super::conv::{Axis, SheetSize, axes, three};
 use super::shape::{count, known_shape, operand, tensor};
 use crate::cost::{Unit, Work};
 use crate::dim::Bindings;
@@ -76,6 +76,19 @@ impl Pool {
         Ok(axes)
     }
 
+    /// Most elements of a plane laid out, or of a window: a few planes.
+    pub(crate) fn most(input: [u64; 3], output: [u64; 3]) -> u64 {
+        let all = |shape: [u64; 3]| shape.iter().fold(1u64, |n, d| n.saturating_mul(*d));
+        all(input).saturating_add(all(output)).saturating_mul(4).saturating_add(1 << 12)
+    }
+
+    /// The plane laid out, where that takes no more than [`Self::most`].
+    pub(crate) fn sheet(&self, axes: &[Axis; 3], input: [u64; 3], output: [u64; 3]) -> Option<SheetSize> {
+        let most = Self::most(input, output);
+        axes.iter().try_fold(1u64, |n, a| n.checked_mul(a.kernel)).filter(|n| *n <= most)?;
+        SheetSize::of(axes, output).filter(|s| s.elements <= most)
+    }
+
     /// The sizes of a call: axes, spatial sizes of the input and of the output.
     pub(crate) fn sizes(&self, x: &[usize], out: &[usize]) -> Option<([Axis; 3], [usize; 3], [usize; 3])> {
         let axes = self.axes().ok()?;
@@ -146,6 +159,25 @@ impl Operator for Pool {
         match self.kind {
             PoolKind::Max => work,
             PoolKind::Average => work.and(Unit::Division, outputs),
+        }
+    }
+
+    /// Bytes, for Max of f32: for each of `min(N * C, 64)` planes, and once more, the plane laid out, its positions'
+    /// greatest, and places ([`SheetSize`]); nothing where that is more than [`Self::most`], since then it is not laid out.
+    fn scratch(&self, inputs: &[Option<&TensorType>], outputs: &[TensorType]) -> u64 {
+        let (Ok(x), Some(out), Ok(axes)) = (operand(inputs, 0), outputs.first(), self.axes()) else { return 0 };
+        if self.kind != PoolKind::Max || x.dtype != DType::F32 || count(out) == 0 {
+            return 0;
+        }
+        let axes = three(&axes, Axis::UNIT);
+        let spatial = |t: &TensorType| three(&t.shape[2..].iter().map(|d| size(Some(d))).collect::<Vec<_>>(), 1);
+        let (input, output) = (spatial(x), spatial(out));
+        match self.sheet(&axes, input, output) {
+            Some(sheet) => {
+                let planes = product(&[size(x.shape.first()), size(x.shape.get(1))]);
+                sheet.bytes(planes.min(crate::fast::MAX_THREADS as u64), 1, &axes, input)
+            }
+            None => 0,
         }
     }
 

@@ -2,7 +2,7 @@
 //! compiler makes vectors of the level's width. No loop joins two roundings into one.
 
 use crate::fast::elementary;
-use crate::fast::level::{Kind, Level};
+use crate::fast::level::{Level, at_every_level};
 use crate::float::{self, s2::sum_slice_by};
 use crate::ops::binary::BinaryKind;
 use crate::ops::reduce::ReduceKind;
@@ -15,34 +15,6 @@ pub(super) enum Operand<'a, T = f32> {
     Slice(&'a [T]),
     /// One for all.
     Value(T),
-}
-
-/// Defines a function that runs `$body`, compiled for each level.
-macro_rules! at_every_level {
-    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) $(-> $result:ty)? = $body:path) => {
-        $(#[$doc])*
-        pub(super) fn $name(level: Level, $($arg: $type),*) $(-> $result)? {
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $type),*) $(-> $result)? {
-                $body($($arg),*)
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx2,fma")]
-            fn avx512($($arg: $type),*) $(-> $result)? {
-                $body($($arg),*)
-            }
-            match level.kind() {
-                Kind::Portable => $body($($arg),*),
-                // SAFETY: a level exists only where its instructions were detected.
-                #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 => unsafe { avx2($($arg),*) },
-                // SAFETY: likewise.
-                #[cfg(target_arch = "x86_64")]
-                Kind::Avx512 => unsafe { avx512($($arg),*) },
-            }
-        }
-    };
 }
 
 #[inline(always)]
@@ -134,19 +106,19 @@ fn reduce_loop(kind: ReduceKind, row: &[f32]) -> f32 {
 
 at_every_level! {
     /// A simple function, or any element by element.
-    simple(kind: UnaryKind, x: &[f32], out: &mut [f32]) = unary_loop
+    pub(super) simple(kind: UnaryKind, x: &[f32], out: &mut [f32]) = unary_loop
 }
 at_every_level! {
     /// `f(a, b)` of each element.
-    binary(kind: BinaryKind, a: Operand<'_>, b: Operand<'_>, out: &mut [f32]) = binary_loop
+    pub(super) binary(kind: BinaryKind, a: Operand<'_>, b: Operand<'_>, out: &mut [f32]) = binary_loop
 }
 at_every_level! {
     /// `c ? a : b` of each element.
-    select(c: Operand<'_, bool>, a: Operand<'_>, b: Operand<'_>, out: &mut [f32]) = select_loop
+    pub(super) select(c: Operand<'_, bool>, a: Operand<'_>, b: Operand<'_>, out: &mut [f32]) = select_loop
 }
 at_every_level! {
     /// One of the reductions that [`reduces`] names, of a row.
-    reduce(kind: ReduceKind, row: &[f32]) -> f32 = reduce_loop
+    pub(super) reduce(kind: ReduceKind, row: &[f32]) -> f32 = reduce_loop
 }
 
 /// Whether [`reduce`] has this kind.

@@ -54,8 +54,10 @@ pub(crate) struct Tile<'a> {
     pub(crate) panels: usize,
     /// Length of the block.
     pub(crate) length: usize,
-    /// Left side, `[k][rows]`.
+    /// Left side, `[k][step]`, of which the first `rows` are read; the last may be short.
     pub(crate) a: &'a [f32],
+    /// Elements of the left side from one k to the next.
+    pub(crate) step: usize,
     /// Right side, `[panel][k][16]`.
     pub(crate) b: &'a [f32],
     /// Whether this is the first block: its sum is the total, later ones are added to it.
@@ -68,7 +70,9 @@ pub(crate) fn tile(level: Level, t: &Tile<'_>, out: &mut [f32], stride: usize) {
     // and rows and panels are small.
     assert!((1..=max_rows(level)).contains(&t.rows) && t.panels.is_power_of_two());
     assert!(t.panels <= max_panels(level, t.rows));
-    assert!(t.a.len() == t.length * t.rows && t.b.len() == t.length * t.panels * LANES);
+    assert!(t.step >= t.rows && t.b.len() == t.length * t.panels * LANES);
+    let left = t.length.checked_sub(1).map_or(Some(0), |n| n.checked_mul(t.step)?.checked_add(t.rows));
+    assert!(left.is_some_and(|n| n <= t.a.len()));
     assert!(out.len() >= stride.checked_mul(t.rows - 1).expect("a stride within a slice") + t.panels * LANES);
     match level.kind() {
         Kind::Portable => portable::tile(t, out, stride),
@@ -135,13 +139,18 @@ mod tests {
         for level in Level::available() {
             for rows in 1..=max_rows(level) {
                 for panels in [1, 2, 4].into_iter().filter(|p| *p <= max_panels(level, rows)) {
-                    for (length, first) in [(0, true), (1, true), (1, false), (37, false), (256, true)] {
+                    for (length, first, more) in
+                        [(0, true, 0), (1, true, 3), (1, false, 0), (37, false, 5), (256, true, 0), (256, true, 2)]
+                    {
                         let mut draw = |n: usize| (0..n).map(|_| Values::Special.draw(&mut rng)).collect::<Vec<_>>();
-                        let (a, b) = (draw(length * rows), draw(length * panels * LANES));
+                        let step = rows + more;
+                        // The last k has only what is read.
+                        let left = if length == 0 { 0 } else { (length - 1) * step + rows };
+                        let (a, b) = (draw(left), draw(length * panels * LANES));
                         let stride = panels * LANES + 3;
                         let mut out = draw(rows * stride);
                         let before = out.clone();
-                        let t = Tile { rows, panels, length, a: &a, b: &b, first };
+                        let t = Tile { rows, panels, length, a: &a, step, b: &b, first };
                         tile(level, &t, &mut out, stride);
                         for (i, x) in out.iter().enumerate() {
                             let (r, c) = (i / stride, i % stride);
@@ -150,7 +159,7 @@ mod tests {
                             } else {
                                 let acc = (0..length).fold(0.0, |acc, k| {
                                     let b = b[(c / LANES * length + k) * LANES + c % LANES];
-                                    fma32(a[k * rows + r], b, acc)
+                                    fma32(a[k * step + r], b, acc)
                                 });
                                 if first { acc } else { before[i] + acc }
                             };

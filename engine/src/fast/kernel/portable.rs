@@ -17,7 +17,7 @@ fn rows<const ROWS: usize>(t: &Tile<'_>, out: &mut [f32], stride: usize) {
     for p in 0..t.panels {
         let b = &t.b[p * t.length * LANES..(p + 1) * t.length * LANES];
         let mut acc = [[0.0f32; LANES]; ROWS];
-        for (a, b) in t.a.chunks_exact(ROWS).zip(b.chunks_exact(LANES)) {
+        for (a, b) in t.a.chunks(t.step).zip(b.chunks_exact(LANES)) {
             for (acc, a) in acc.iter_mut().zip(a) {
                 for (acc, b) in acc.iter_mut().zip(b) {
                     *acc = fma32(*a, *b, *acc);

@@ -10,12 +10,13 @@ use crate::fast::sheet::STEP;
 macro_rules! kernel {
     ($name:ident, $features:literal, $vector:ty, $vectors:literal, $zero:ident, $load:ident, $set:ident, $fma:ident, $add:ident, $store:ident) => {
         /// # Safety
-        /// The CPU has the features. `a` has `length * ROWS` floats to read, `b` has `length * PANELS * 16`, and
+        /// The CPU has the features. `a + k * step` has ROWS floats to read for every k < `length`, `b` has `length * PANELS * 16`, and
         /// `out + r * stride` has `PANELS * 16` to read and write for every r < ROWS.
         #[target_feature(enable = $features)]
         unsafe fn $name<const ROWS: usize, const PANELS: usize>(
             length: usize,
             a: *const f32,
+            step: usize,
             b: *const f32,
             first: bool,
             out: *mut f32,
@@ -34,7 +35,7 @@ macro_rules! kernel {
                 }
                 for r in 0..ROWS {
                     // SAFETY: k < length, r < ROWS: within `a`.
-                    let x = $set(unsafe { *a.add(k * ROWS + r) });
+                    let x = $set(unsafe { *a.add(k * step + r) });
                     for p in 0..PANELS {
                         for v in 0..$vectors {
                             acc[r][p][v] = $fma(x, w[p][v], acc[r][p][v]);
@@ -90,7 +91,7 @@ macro_rules! dispatch {
             $($(($panels, $rows) => {
                 let (a, b) = ($t.a.as_ptr(), $t.b.as_ptr());
                 // SAFETY: the caller's contract is the kernel's, for these rows and panels.
-                unsafe { $kernel::<$rows, $panels>($t.length, a, b, $t.first, $out.as_mut_ptr(), $stride) }
+                unsafe { $kernel::<$rows, $panels>($t.length, a, $t.step, b, $t.first, $out.as_mut_ptr(), $stride) }
             })+)+
             _ => unreachable!("a tile beyond max_rows or max_panels"),
         }

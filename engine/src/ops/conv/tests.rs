@@ -171,7 +171,25 @@ fn work_and_scratch_are_the_documented_formulas() {
     let padded = 3 * 4 * 7 * 7;
     assert_eq!(w.get(Unit::MultiplyAdd), 3 * 2 * 28 * 16 * 18);
     assert_eq!(w.get(Unit::Element), 3 * 2 * 25 * 18 + 10 * 18 + 3 * 10 * 25 + padded);
-    assert_eq!(op.scratch(&inputs, &out), 4 * (2 * 16 * 18 + padded + 3 * 2 * 25 * (18 + 16)) + 8 * 18);
+    assert_eq!(op.scratch(&inputs, &out), 4 * (2 * 16 * 18 + padded + 3 * 2 * 32 * (18 + 16)) + 8 * 18);
+}
+
+#[test]
+fn one_channel_a_group_counts_the_planes_laid_out() {
+    // 5 of 7 with a border of 1 and a stride of 2: taps have both remainders, 4 coordinates each.
+    let op = Conv { groups: 5, pads_begin: vec![1], pads_end: vec![1], strides: vec![2], ..conv(1) };
+    let types = [ty(&[2, 5, 7]), ty(&[5, 1, 3])];
+    let inputs = [Some(&types[0]), Some(&types[1])];
+    let out = op.infer(&inputs, &Bindings::SYMBOLIC).unwrap();
+    assert_eq!(out, [ty(&[2, 5, 4])]);
+    let one = 4 * (2 * (4 + 1) + 32 + 32) + 16 * (1 + 7) + 8 * 3;
+    assert_eq!(op.scratch(&inputs, &out), (2 * 5 + 1) * one);
+    // Hostile windows are counted without being walked through.
+    let far = Conv { groups: 1, pads_begin: vec![u32::MAX], dilations: vec![u32::MAX], ..conv(1) };
+    let types = [ty(&[1, 1, 1 << 33]), ty(&[1, 1, 3])];
+    let inputs = [Some(&types[0]), Some(&types[1])];
+    let out = far.infer(&inputs, &Bindings::SYMBOLIC).unwrap();
+    assert!(far.scratch(&inputs, &out) > 1 << 35);
 }
 
 proptest! {

@@ -169,3 +169,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn scratch_is_the_documented_formula() {
+    let scratch = |op: &Pool, x: TensorType| {
+        let out = op.infer(&[Some(&x)], &Bindings::SYMBOLIC).unwrap();
+        op.scratch(&[Some(&x)], &out)
+    };
+    let max = pool(PoolKind::Max, &[3, 2]);
+    // Lines of 6 + 1, 4 + 2 of them: positions of the last one end at 3 * 7 + 6.
+    let one = 4 * (6 * 7 + 32 + 32) + 16 * (6 + 7) + 8 * 6;
+    assert_eq!(scratch(&max, ty(&[2, 3, 6, 7])), (2 * 3 + 1) * one);
+    assert_eq!(scratch(&max, ty(&[20, 30, 6, 7])), (64 + 1) * one);
+    assert_eq!(scratch(&pool(PoolKind::Average, &[3, 2]), ty(&[2, 3, 6, 7])), 0);
+    // A window that is longer than a few planes is not laid out.
+    let long = Pool { pads_begin: vec![2500], pads_end: vec![2500], ..pool(PoolKind::Max, &[5000]) };
+    assert_eq!(scratch(&long, ty(&[2, 3, 3])), 0);
+}
