@@ -4,7 +4,7 @@
 //!
 //! [`storage`] keeps blocks and state in one crash-safe file; [`chain`] builds, validates and orders blocks on it;
 //! [`pool`] and [`miner`] feed it; [`consensus`] is what a consensus client drives it by; [`models`] keeps what is active in memory, [`cache`] models on disk, [`memo`] what was answered,
-//! [`crosscheck`] recomputes it, and [`care`] keeps faults of the machine out; [`publish`] brings models onto a chain; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
+//! [`crosscheck`] recomputes it, [`follow`] does so beside somebody else's node, and [`care`] keeps faults of the machine out; [`publish`] brings models onto a chain; [`rpc`] serves JSON-RPC; [`Node`] puts them together.
 
 pub mod cache;
 pub mod care;
@@ -13,6 +13,7 @@ pub mod consensus;
 pub mod crosscheck;
 pub mod dev;
 pub mod evm;
+pub mod follow;
 pub mod inference;
 pub mod memo;
 mod metrics;

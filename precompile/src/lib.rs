@@ -24,7 +24,7 @@ pub mod wad;
 pub use commitment::{InferenceLeaf, InferencePath};
 pub use config::{ChainLimits, ConfigError, LockstepConfig};
 pub use evm::{LockstepEvmFactory, precompiles};
-pub use execute::{CallEnv, Outcome, RecomputeError, Recomputed, execute, recompute};
+pub use execute::{CallEnv, Outcome, RecomputeError, Recomputed, execute, recompute, recompute_by};
 pub use gas::GasSchedule;
 pub use memo::{Memo, MemoKey};
 pub use registry::{PRECOMPILE_ADDRESS, REGISTRY_ADDRESS, RecordWord, RegistryView};

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod bind;
 pub(crate) mod compare;
 pub(crate) mod doctor;
+pub(crate) mod follow;
 pub(crate) mod genesis;
 pub(crate) mod import;
 pub(crate) mod inspect;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Publish(publish::Args),
     Verify(verify::Args),
     Node(node::Args),
+    Follow(follow::Args),
     Backup(backup::Args),
     Genesis(genesis::Args),
     Doctor(doctor::Args),
@@ -55,6 +57,7 @@ impl Command {
             Self::Publish(a) => a.json,
             Self::Verify(a) => a.json,
             Self::Doctor(a) => a.json,
+            Self::Follow(a) => a.json,
             Self::Backup(a) => a.json,
             Self::Models(a) => a.json,
             Self::Node(_) | Self::Genesis(_) | Self::Kit(_) => false,
@@ -79,6 +82,7 @@ impl Command {
             Self::Publish(a) => publish::execute(a),
             Self::Verify(a) => verify::execute(a),
             Self::Node(a) => node::execute(a),
+            Self::Follow(a) => follow::execute(a),
             Self::Backup(a) => backup::execute(a),
             Self::Genesis(a) => genesis::execute(a),
             Self::Doctor(a) => doctor::execute(a),

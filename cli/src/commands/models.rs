@@ -98,7 +98,8 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         What::Add { model } => done(cache.add(&files::read(&model)?, &limits).map_err(failure)?, "added"),
         What::Fetch { id, from, stall } => {
             let sources: Vec<_> = from.iter().map(|s| source::parse(s, Duration::from_secs(stall))).collect();
-            let sources: Vec<&dyn source::Source> = sources.iter().map(AsRef::as_ref).collect();
+            let sources: Vec<&dyn source::Source> =
+                sources.iter().map(|source| source.as_ref() as &dyn source::Source).collect();
             let mut bar = None;
             let fetched = fetch(&cache, &sources, id, &FetchOptions { limits, ..Default::default() }, &mut |p| {
                 bar.get_or_insert_with(|| Progress::new("fetching", p.total, "bytes")).at(p.done);

@@ -101,7 +101,7 @@ enum OnDifference {
     Halt,
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "write a number of seconds, as in 2 or 0.5")?;
     Duration::try_from_secs_f64(seconds)
         .ok()
@@ -166,7 +166,7 @@ fn engine(args: &Args) -> Result<Option<EngineConfig>, Failure> {
     Ok(Some(EngineConfig { address: SocketAddr::new(ip, args.authrpc_port.unwrap_or(DEFAULT_AUTH_PORT)), secret }))
 }
 
-async fn wait_for_stop() -> std::io::Result<()> {
+pub(super) async fn wait_for_stop() -> std::io::Result<()> {
     #[cfg(unix)]
     {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

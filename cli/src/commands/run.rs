@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::ValueEnum;
 use lockstep_engine::exec::{Difference, Implementation, Options, first_difference};
 use lockstep_engine::{DType, Limits, Tensor};
+use lockstep_precompile::sink::tensors_hash;
 use serde_json::{Value, json};
 
 use crate::data::{self, inputs};
@@ -70,6 +71,15 @@ pub(crate) fn all_cores() -> usize {
 pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let model = files::read_model(&args.model)?.loaded;
     let arrays = data::read(&args.inputs, &model.graph)?;
+    let recorded = data::recorded(&args.inputs)?.filter(|_| args.compare);
+    if let Some(other) = recorded.filter(|recorded| recorded.model_id.0 != model.id) {
+        let (what, reason) = (args.inputs.display().to_string(), format!("it is about model {}", other.model_id));
+        return Err(Failure::refused_with(
+            what,
+            reason,
+            format!("{} is model {}", args.model.display(), number::hex32(&model.id)),
+        ));
+    }
     let inputs = inputs::map(&model.graph, &arrays, &args.inputs.display().to_string())?;
     let threads = args.threads.map_or_else(all_cores, usize::from);
     let limits = Limits::default();
@@ -90,6 +100,12 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let outputs =
         model.run(&plan, inputs.tensors, &Options { implementation, threads }).map_err(|e| refuse(&args, e))?;
     let elapsed = started.elapsed();
+    let found = tensors_hash(&outputs);
+    if let Some(said) = recorded.and_then(|recorded| recorded.outputs_hash).filter(|said| *said != found) {
+        return Err(Failure::Differs(format!(
+            "both implementations agree here in every bit of every operator; their outputs have the hash {found}, the block says {said}: the block's answer is not this machine's"
+        )));
+    }
     if let Some(path) = &args.outputs {
         let named = model.graph.outputs.iter().map(|o| o.name.as_str()).zip(&outputs);
         let bytes = npz::write(named).map_err(|e| Failure::Other(anyhow::anyhow!("{}: {e}", path.display())))?;
@@ -102,6 +118,9 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     }
     if args.compare {
         text.push_str("both implementations agree in every bit of every operator\n");
+        if recorded.is_some_and(|recorded| recorded.outputs_hash.is_some()) {
+            text.push_str("the block says the same: what it found is not to be seen on this machine\n");
+        }
     }
     let list: Vec<Value> = model
         .graph

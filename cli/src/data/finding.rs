@@ -1,5 +1,6 @@
 //! The inputs of a finding or an alert of the cross-check, as the node wrote or served it.
 
+use alloy_primitives::B256;
 use lockstep_engine::{Data, Graph};
 use lockstep_node_ext::crosscheck::FindingTensor;
 
@@ -9,6 +10,21 @@ use crate::npz::Arrays;
 #[derive(serde::Deserialize)]
 struct Reproducer {
     inputs: Vec<FindingTensor>,
+}
+
+/// What a block says of the inference that a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recorded {
+    /// The model.
+    pub model_id: B256,
+    /// Hash of its outputs; an alert has none.
+    pub outputs_hash: Option<B256>,
+}
+
+/// What the block says, where the file is a finding or an alert.
+pub(super) fn recorded(bytes: &[u8]) -> Option<Recorded> {
+    serde_json::from_slice(bytes).ok()
 }
 
 /// Its inputs by the names of the model's.

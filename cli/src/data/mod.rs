@@ -11,11 +11,20 @@ pub mod ranges;
 pub mod rows;
 
 pub use array::{Array, Values};
+pub use finding::Recorded;
 
 use std::path::Path;
 
 use crate::failure::Failure;
 use crate::npz::Arrays;
+
+/// What a block says of the inference, where the file is a finding or an alert of the cross-check.
+pub(crate) fn recorded(path: &Path) -> Result<Option<Recorded>, Failure> {
+    if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
+        return Ok(None);
+    }
+    Ok(finding::recorded(&crate::files::read(path)?))
+}
 
 /// Reads .npz, .json where it is a finding of the cross-check, or .csv where `rows` of named columns make sense.
 pub fn read(path: &Path, graph: &lockstep_engine::Graph) -> Result<Arrays, Failure> {

@@ -42,7 +42,7 @@ pub trait Source {
 }
 
 /// The source that a person names: `peer:URL` a node, `http(s)://…` a file server or bucket, else a directory.
-pub fn parse(text: &str, stall: Duration) -> Box<dyn Source> {
+pub fn parse(text: &str, stall: Duration) -> Box<dyn Source + Send + Sync> {
     if let Some(url) = text.strip_prefix("peer:") {
         Box::new(Peer::new(url, stall))
     } else if text.starts_with("http://") || text.starts_with("https://") {

@@ -294,6 +294,11 @@ pub(crate) fn check_predeploys(spec: &ChainSpec) -> Result<(), GenesisError> {
 /// The genesis block, and the trie nodes and codes of its state.
 pub(crate) type GenesisState = (StoredBlock, HashMap<B256, Vec<u8>>, Vec<(B256, Bytes)>);
 
+/// The hash of block 0.
+pub fn genesis_hash(spec: &ChainSpec) -> Result<B256, GenesisError> {
+    Ok(genesis_block(spec)?.0.hash)
+}
+
 /// Computes the genesis block.
 pub(crate) fn genesis_block(spec: &ChainSpec) -> Result<GenesisState, GenesisError> {
     let genesis = spec.genesis();

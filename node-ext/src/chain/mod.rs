@@ -29,7 +29,7 @@ pub use build::{BuildAttributes, BuiltBlock};
 pub use error::ChainError;
 pub(crate) use execute::TransactionFeed;
 pub use forkchoice::ForkChoice;
-pub use genesis::GenesisError;
+pub use genesis::{GenesisError, genesis_hash};
 pub use spec::ChainSpec;
 
 use crate::{

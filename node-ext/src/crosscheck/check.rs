@@ -4,12 +4,12 @@ use super::{
     Alert, Finding, Job,
     candle::{Opinion, opinion},
 };
-use crate::evm::Models;
+use crate::inference::selector_of;
 use lockstep_engine::{
-    DType, Limits, LoadedModel, Tensor,
+    ComputeError, Limits, LoadedModel, Tensor,
     exec::{Implementation, Options, first_difference},
 };
-use lockstep_precompile::{ModelStore, sink::tensors_hash};
+use lockstep_precompile::{RecomputeError, recompute_by};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -25,28 +25,39 @@ pub(super) struct Checked {
 }
 
 /// Computes the inference by the reference; a finding where the recorded answer differs. `ask`: candle is asked about
-/// each operator too. An error: this node cannot compute it.
-pub(super) fn check(models: &Models, limits: &Limits, job: &Job, ask: bool) -> Result<Checked, String> {
-    let model = models.get(&job.inference.model_id).map_err(|e| e.to_string())?;
-    let types: Vec<(DType, &[usize])> = job.inputs.iter().map(|t| (t.dtype(), t.shape.as_slice())).collect();
-    let plan = model.plan(&types, limits).map_err(|e| e.to_string())?;
-    let reference = Options { implementation: Implementation::Reference, threads: 1 };
-    let mut second = SecondOpinion { model: &model, job, results: Vec::new(), checked: Checked::default() };
-    let outputs = model.run_observed(&plan, job.inputs.clone(), &reference, &mut |node, result| {
-        if ask {
-            second.node(node, result);
-        }
+/// each operator too. An error: it cannot be computed here.
+pub(super) fn check(
+    model: &LoadedModel,
+    inputs: &[Tensor],
+    limits: &Limits,
+    job: &Job,
+    ask: bool,
+) -> Result<Checked, String> {
+    let function = &job.inference.function;
+    let selector = selector_of(function).ok_or_else(|| format!("'{function}' is no inference function"))?;
+    let options = Options { implementation: Implementation::Reference, threads: 1 };
+    let mut second = SecondOpinion { model, job, inputs, results: Vec::new(), checked: Checked::default() };
+    let computed = recompute_by(model, selector, inputs.to_vec(), limits, |plan, inputs| {
+        model.run_observed(plan, inputs, &options, &mut |node, result| {
+            if ask {
+                second.node(node, result);
+            }
+        })
     });
     let mut checked = second.checked;
     // The block says that the call succeeded: a failing reference is a difference too.
-    let expected = match &outputs {
-        Ok(outputs) => Some(tensors_hash(outputs)),
-        Err(error @ lockstep_engine::ComputeError::Environment(_)) => return Err(error.to_string()),
-        Err(_) => None,
+    let reference = match &computed {
+        Ok(computed) => Some((computed.outputs_hash, computed.returned_hash)),
+        Err(RecomputeError::Fatal(reason)) => return Err(reason.clone()),
+        Err(RecomputeError::Reverts(_) | RecomputeError::Selector(_)) => None,
     };
-    if expected != Some(job.inference.outputs_hash) {
-        let difference = first_difference(&model, &job.inputs, limits, 1).map_err(|e| e.to_string())?;
-        checked.finding = Some(Box::new(Finding::new(job, expected, difference)));
+    if reference != Some((job.inference.outputs_hash, job.inference.returned_hash)) {
+        // Inputs that no implementation takes have no operator that differs.
+        let difference = match first_difference(model, inputs, limits, 1) {
+            Err(error @ ComputeError::Environment(_)) => return Err(error.to_string()),
+            compared => compared.unwrap_or_default(),
+        };
+        checked.finding = Some(Box::new(Finding::new(job, inputs, reference, difference)));
     }
     Ok(checked)
 }
@@ -55,6 +66,7 @@ pub(super) fn check(models: &Models, limits: &Limits, job: &Job, ask: bool) -> R
 struct SecondOpinion<'a> {
     model: &'a LoadedModel,
     job: &'a Job,
+    inputs: &'a [Tensor],
     results: Vec<Option<Tensor>>,
     checked: Checked,
 }
@@ -65,7 +77,7 @@ impl SecondOpinion<'_> {
         let (inputs, constants) = (graph.inputs.len(), self.model.constants());
         let value = |value: usize| match value.checked_sub(inputs + constants.len()) {
             Some(before) => self.results.get(before).and_then(Option::as_ref),
-            None if value < inputs => self.job.inputs.get(value),
+            None if value < inputs => self.inputs.get(value),
             None => constants.get(value - inputs).map(AsRef::as_ref),
         };
         let Some(place) = graph.nodes.get(node) else { return };
@@ -77,7 +89,8 @@ impl SecondOpinion<'_> {
                 self.checked.compared += 1;
                 if self.checked.alert.is_none() {
                     let values = [candle, reference, allowed];
-                    self.checked.alert = Some(Box::new(Alert::new(self.job, node, place.op.name(), element, values)));
+                    self.checked.alert =
+                        Some(Box::new(Alert::new(self.job, self.inputs, node, place.op.name(), element, values)));
                 }
             }
         }

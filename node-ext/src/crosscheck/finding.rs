@@ -38,6 +38,12 @@ pub struct Finding {
     pub outputs_hash: B256,
     /// Hash of the reference's outputs; `None` where the reference refuses the call.
     pub reference_outputs_hash: Option<B256>,
+    /// keccak256 of what the call returned, as the block says.
+    #[serde(default)]
+    pub returned_hash: B256,
+    /// keccak256 of what it returns by the reference; `None` where the reference refuses the call.
+    #[serde(default)]
+    pub reference_returned_hash: Option<B256>,
     /// The inputs, to reproduce it.
     pub inputs: Vec<FindingTensor>,
 }
@@ -72,7 +78,14 @@ pub struct Alert {
 }
 
 impl Alert {
-    pub(super) fn new(job: &Job, node: usize, operator: &str, element: usize, values: [f32; 3]) -> Self {
+    pub(super) fn new(
+        job: &Job,
+        inputs: &[Tensor],
+        node: usize,
+        operator: &str,
+        element: usize,
+        values: [f32; 3],
+    ) -> Self {
         let [candle, reference, allowed] = values.map(|x| show(DType::F32, &x.to_le_bytes()));
         Self {
             block_number: U64::from(job.number),
@@ -85,7 +98,7 @@ impl Alert {
             candle,
             reference,
             allowed,
-            inputs: job.inputs.iter().map(FindingTensor::from).collect(),
+            inputs: inputs.iter().map(FindingTensor::from).collect(),
         }
     }
 }
@@ -120,7 +133,13 @@ impl FindingTensor {
 }
 
 impl Finding {
-    pub(super) fn new(job: &Job, expected: Option<B256>, difference: Option<Difference>) -> Self {
+    /// `reference`: hashes of the reference's outputs and of what it returns.
+    pub(super) fn new(
+        job: &Job,
+        inputs: &[Tensor],
+        reference: Option<(B256, B256)>,
+        difference: Option<Difference>,
+    ) -> Self {
         let d = difference.as_ref();
         Self {
             block_number: U64::from(job.number),
@@ -136,8 +155,10 @@ impl Finding {
             fast: d.map(|d| show(d.dtype, &d.fast)),
             reference: d.map(|d| show(d.dtype, &d.reference)),
             outputs_hash: job.inference.outputs_hash,
-            reference_outputs_hash: expected,
-            inputs: job.inputs.iter().map(FindingTensor::from).collect(),
+            reference_outputs_hash: reference.map(|(outputs, _)| outputs),
+            returned_hash: job.inference.returned_hash,
+            reference_returned_hash: reference.map(|(_, returned)| returned),
+            inputs: inputs.iter().map(FindingTensor::from).collect(),
         }
     }
 }

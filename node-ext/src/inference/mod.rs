@@ -41,6 +41,11 @@ pub struct BlockInference {
 }
 
 impl BlockInference {
+    /// What the header says of it; `None` where the function is none that infers.
+    pub(crate) fn named_leaf(&self) -> Option<InferenceLeaf> {
+        Some(self.leaf(selector_of(&self.function)?))
+    }
+
     fn leaf(&self, selector: [u8; 4]) -> InferenceLeaf {
         InferenceLeaf {
             transaction_index: self.transaction_index.to(),
@@ -105,6 +110,16 @@ impl BlockInferences {
         }
         let kept: Vec<&BlockInference> = self.all.iter().map(|(inference, _)| inference).collect();
         serde_json::to_vec(&kept).ok()
+    }
+}
+
+/// The selector of an inference function, by the name that [`BlockInference::function`] has.
+pub(crate) fn selector_of(function: &str) -> Option<[u8; 4]> {
+    match function {
+        "infer" => Some(inferCall::SELECTOR),
+        "classify" => Some(classifyCall::SELECTOR),
+        "run" => Some(runCall::SELECTOR),
+        _ => None,
     }
 }
 

@@ -1,33 +1,44 @@
 //! `GET /metrics` beside JSON-RPC.
 
-use super::{Sources, render};
+use super::{Row, render};
 use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tower::{Layer, Service};
 
 const FAILED: u16 = 500;
 
+/// What is counted, when somebody asks.
+type Count = Arc<dyn Fn() -> Vec<Row> + Send + Sync>;
+
 /// Adds the endpoint.
-#[derive(Debug, Clone)]
-pub(crate) struct Endpoint(pub(crate) Sources);
+#[derive(Clone)]
+pub(crate) struct Endpoint(Count);
+
+impl Endpoint {
+    /// It shows what this counts.
+    pub(crate) fn new(count: impl Fn() -> Vec<Row> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(count))
+    }
+}
 
 impl<S> Layer<S> for Endpoint {
     type Service = Beside<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Beside { inner, sources: self.0.clone() }
+        Beside { inner, count: self.0.clone() }
     }
 }
 
 /// A service with the endpoint beside it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Beside<S> {
     inner: S,
-    sources: Sources,
+    count: Count,
 }
 
 impl<S, B> Service<HttpRequest<B>> for Beside<S>
@@ -48,10 +59,10 @@ where
         if request.method() != "GET" || request.uri().path() != "/metrics" {
             return Box::pin(self.inner.call(request));
         }
-        let sources = self.sources.clone();
+        let count = self.count.clone();
         Box::pin(async move {
             // It reads the database.
-            let text = tokio::task::spawn_blocking(move || render(&sources)).await;
+            let text = tokio::task::spawn_blocking(move || render(count())).await;
             let mut response = HttpResponse::new(HttpBody::empty());
             match text {
                 Ok(Ok(text)) => *response.body_mut() = HttpBody::from(text),

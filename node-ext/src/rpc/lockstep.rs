@@ -41,12 +41,12 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
             inference_proof(api, transaction, args.opt::<usize>()?.unwrap_or(0))
         })
         .add("lockstep_alerts", |api, _| {
-            let alerts = api.chain.store().alerts().rpc()?;
+            let alerts = api.chain.store().checks().alerts().rpc()?;
             let read = |json: &Vec<u8>| serde_json::from_slice::<Value>(json).map_err(internal);
             alerts.iter().map(read).collect::<Result<Vec<_>, _>>()
         })
         .add("lockstep_findings", |api, _| {
-            let findings = api.chain.store().findings().rpc()?;
+            let findings = api.chain.store().checks().findings().rpc()?;
             findings
                 .iter()
                 .map(|json| serde_json::from_slice::<Value>(json).map_err(internal))

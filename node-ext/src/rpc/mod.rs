@@ -28,12 +28,12 @@ mod subscribe;
 pub use access::Api;
 
 use crate::consensus::Driver;
-use crate::metrics::Endpoint;
+use crate::metrics::{self, Endpoint};
 use error::{RpcResult, internal, invalid_params};
 use jsonrpsee::{
     RpcModule,
     core::RegisterMethodError,
-    server::{BatchRequestConfig, ServerBuilder, ServerConfig, ServerHandle},
+    server::{BatchRequestConfig, ServerBuilder, ServerConfig, ServerHandle, middleware::http::HostFilterLayer},
     types::ParamsSequence,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -163,17 +163,23 @@ pub async fn serve_engine(
     listen(&api, address, Some(secret), module).await
 }
 
+/// For a port that signs nothing: the names under which it is reached, and the pages that may.
+pub(crate) fn local_only(address: SocketAddr) -> (HostFilterLayer, origin::Origins) {
+    (origin::hosts(address), origin::Origins::new(address, false))
+}
+
 async fn listen(
     api: &Api,
     address: SocketAddr,
     secret: Option<engine::JwtSecret>,
     module: RpcModule<Api>,
 ) -> Result<(SocketAddr, ServerHandle), ServeError> {
+    let sources = api.sources();
     let middleware = tower::ServiceBuilder::new()
         .layer(origin::hosts(address))
         .layer(origin::Origins::new(address, !api.accounts.is_empty() || secret.is_some()))
         .layer(engine::Tokens(secret))
-        .layer(Endpoint(api.sources()));
+        .layer(Endpoint::new(move || metrics::all(&sources)));
     let config = ServerConfig::builder()
         .max_request_body_size(if secret.is_some() { limits::ENGINE_REQUEST_BYTES } else { limits::REQUEST_BYTES })
         .max_response_body_size(limits::RESPONSE_BYTES)

@@ -34,7 +34,7 @@ pub(super) fn hosts(address: SocketAddr) -> HostFilterLayer {
 
 /// Adds the check of origins.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Origins {
+pub(crate) struct Origins {
     any: bool,
 }
 
@@ -59,7 +59,7 @@ impl<S> Layer<S> for Origins {
 
 /// A service behind the check.
 #[derive(Debug, Clone)]
-pub(super) struct Checked<S> {
+pub(crate) struct Checked<S> {
     inner: S,
     origins: Origins,
 }

@@ -2,15 +2,32 @@
 
 use super::{
     StorageError, Store,
-    schema::{ALERTS, FINDINGS, UNCHECKED},
+    schema::{ALERTS, FINDINGS, UNCHECKED, durable_write},
 };
-use redb::{Durability, ReadableTable, ReadableTableMetadata, WriteTransaction};
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction,
+};
+use std::sync::Arc;
 
 /// Alerts that are kept: anybody can make a model that raises them.
 const MOST_ALERTS: u64 = 1_000;
 
+/// What the cross-check keeps, in the database of a node or of a sidecar.
+#[derive(Clone)]
+pub(crate) struct Checks {
+    db: Arc<Database>,
+}
+
+/// Lays out its tables.
+pub(crate) fn prepare(tx: &WriteTransaction) -> Result<(), StorageError> {
+    tx.open_table(FINDINGS)?;
+    tx.open_table(ALERTS)?;
+    tx.open_table(UNCHECKED)?;
+    Ok(())
+}
+
 /// Appends the inferences of a block, in the transaction that writes the block.
-pub(super) fn append_unchecked(tx: &WriteTransaction, jobs: &[Vec<u8>]) -> Result<(), StorageError> {
+pub(crate) fn append_unchecked(tx: &WriteTransaction, jobs: &[Vec<u8>]) -> Result<(), StorageError> {
     if jobs.is_empty() {
         return Ok(());
     }
@@ -23,6 +40,26 @@ pub(super) fn append_unchecked(tx: &WriteTransaction, jobs: &[Vec<u8>]) -> Resul
 }
 
 impl Store {
+    /// What the cross-check keeps beside the chain.
+    pub(crate) fn checks(&self) -> Checks {
+        Checks::new(self.db.clone())
+    }
+}
+
+impl Checks {
+    /// In a database that [`prepare`] has laid out.
+    pub(crate) fn new(db: Arc<Database>) -> Self {
+        Self { db }
+    }
+
+    fn read(&self) -> Result<ReadTransaction, StorageError> {
+        Ok(self.db.begin_read()?)
+    }
+
+    fn write(&self) -> Result<WriteTransaction, StorageError> {
+        durable_write(&self.db)
+    }
+
     /// The oldest inferences that are not checked, at most so many.
     pub(crate) fn unchecked(&self, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StorageError> {
         let tx = self.read()?;
@@ -122,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_is_not_checked_stays_in_order_and_is_bounded() {
-        let store = Store::open(None).unwrap();
+        let node = Store::open(None).unwrap();
+        let store = node.checks();
         let append = |jobs: &[&[u8]]| {
             let tx = store.write().unwrap();
             append_unchecked(&tx, &jobs.iter().map(|job| job.to_vec()).collect::<Vec<_>>()).unwrap();

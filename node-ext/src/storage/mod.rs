@@ -23,8 +23,10 @@ mod verify;
 pub use backup::{BACKUPS, Backup, BackupError};
 pub(crate) use blocks::BlockState;
 pub use blocks::{CanonicalChange, StoredBlock};
+pub(crate) use checks::{Checks, append_unchecked, prepare as prepare_checks};
 pub use error::StorageError;
 pub use schema::SCHEMA_VERSION;
+pub(crate) use schema::durable_write;
 pub use state::StateReader;
 pub use trie::{NodeSource, StateTrie, TrieUpdate};
 pub use verify::VerifiedState;
@@ -63,25 +65,7 @@ impl Store {
         let Some(dir) = datadir else {
             return Self::with_backend(redb::backends::InMemoryBackend::new());
         };
-        std::fs::create_dir_all(dir).map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
-        let path = dir.join(DATABASE_FILE);
-        let found = path.exists();
-        let db = opened(|| Database::builder().set_cache_size(cache).create(&path)).map_err(|error| match error {
-            Opening::Redb(redb::DatabaseError::DatabaseAlreadyOpen) => StorageError::Locked { path: dir.to_path_buf() },
-            Opening::Redb(redb::DatabaseError::Storage(redb::StorageError::Io(source)))
-                if !matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
-            {
-                StorageError::Open { path: path.clone(), source }
-            }
-            Opening::Redb(error) => StorageError::Damaged { path: path.clone(), reason: error.to_string() },
-            Opening::Panic(reason) => StorageError::Damaged { path: path.clone(), reason },
-        })?;
-        if !found {
-            // The file's name is on disk too.
-            std::fs::File::open(dir)
-                .and_then(|dir| dir.sync_all())
-                .map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
-        }
+        let db = open_file(dir, DATABASE_FILE, cache)?;
         Self::prepared(db, Some(dir.into()))
     }
 
@@ -109,6 +93,30 @@ impl Store {
     pub(crate) fn write(&self) -> Result<redb::WriteTransaction, StorageError> {
         schema::durable_write(&self.db)
     }
+}
+
+/// Opens (or creates) a database file in a directory; so many bytes of it are kept in memory.
+pub(crate) fn open_file(dir: &Path, name: &str, cache: usize) -> Result<Database, StorageError> {
+    std::fs::create_dir_all(dir).map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
+    let path = dir.join(name);
+    let found = path.exists();
+    let db = opened(|| Database::builder().set_cache_size(cache).create(&path)).map_err(|error| match error {
+        Opening::Redb(redb::DatabaseError::DatabaseAlreadyOpen) => StorageError::Locked { path: dir.to_path_buf() },
+        Opening::Redb(redb::DatabaseError::Storage(redb::StorageError::Io(source)))
+            if !matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+        {
+            StorageError::Open { path: path.clone(), source }
+        }
+        Opening::Redb(error) => StorageError::Damaged { path: path.clone(), reason: error.to_string() },
+        Opening::Panic(reason) => StorageError::Damaged { path: path.clone(), reason },
+    })?;
+    if !found {
+        // The file's name is on disk too.
+        std::fs::File::open(dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(|source| StorageError::Directory { path: dir.to_path_buf(), source })?;
+    }
+    Ok(db)
 }
 
 enum Opening {

@@ -78,9 +78,7 @@ pub(crate) fn prepare(db: &Database) -> Result<(), StorageError> {
             tx.open_table(TRANSACTIONS)?;
             tx.open_table(NODES)?;
             tx.open_table(CODES)?;
-            tx.open_table(FINDINGS)?;
-            tx.open_table(ALERTS)?;
-            tx.open_table(UNCHECKED)?;
+            super::checks::prepare(&tx)?;
             Ok(tx.commit()?)
         }
     }

@@ -12,6 +12,7 @@ mod engine_forks;
 mod ethereum_tests;
 mod execution_apis;
 mod faults;
+mod follow;
 mod hostile;
 mod import;
 mod inference;

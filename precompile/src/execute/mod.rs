@@ -8,7 +8,7 @@ mod prepare;
 mod recompute;
 mod stop;
 
-pub use recompute::{RecomputeError, Recomputed, recompute};
+pub use recompute::{RecomputeError, Recomputed, recompute, recompute_by};
 
 use std::fmt;
 use std::sync::Arc;

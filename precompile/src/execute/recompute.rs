@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, hex, keccak256};
 use alloy_sol_types::SolCall as _;
 use lockstep_engine::exec::Options;
-use lockstep_engine::{DType, Limits, LoadedModel, Tensor};
+use lockstep_engine::{ComputeError, DType, Limits, LoadedModel, Plan, Tensor};
 
 use super::classify::Classifier;
 use super::encode;
@@ -47,6 +47,17 @@ pub fn recompute(
     limits: &Limits,
     options: &Options,
 ) -> Result<Recomputed, RecomputeError> {
+    recompute_by(model, selector, inputs, limits, |plan, inputs| model.run(plan, inputs, options))
+}
+
+/// As [`recompute`], where the caller runs the model, and can look on.
+pub fn recompute_by(
+    model: &LoadedModel,
+    selector: [u8; 4],
+    inputs: Vec<Tensor>,
+    limits: &Limits,
+    run: impl FnOnce(&Plan, Vec<Tensor>) -> Result<Vec<Tensor>, ComputeError>,
+) -> Result<Recomputed, RecomputeError> {
     if ![E::inferCall::SELECTOR, E::classifyCall::SELECTOR, E::runCall::SELECTOR].contains(&selector) {
         return Err(RecomputeError::Selector(selector));
     }
@@ -63,7 +74,7 @@ pub fn recompute(
             }
             _ => Shape::Run,
         };
-        let outputs = model.run(&plan, inputs, options)?;
+        let outputs = run(&plan, inputs)?;
         let (_, returned) = encode(model, &shape, &outputs)?;
         Ok(Recomputed { outputs_hash: tensors_hash(&outputs), returned_hash: keccak256(&returned), outputs, returned })
     };
