@@ -8,7 +8,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # The names of the tests: the faults of the node, and those that live beside the code that they break.
 if ! cargo test --profile "$profile" -p lockstep-node-ext --lib --test it -- --nocapture --test-threads 1 \
-  faults:: full_disk:: memo::an_overwritten_answer memo::a_forged_answer >"$log" 2>&1; then
+  faults:: follow:: full_disk:: evm::tests:: memo::an_overwritten_answer memo::a_forged_answer >"$log" 2>&1; then
   cat "$log" >&2
   echo "a fault was not caught, see above" >&2
   exit 1

@@ -210,7 +210,7 @@ fn summary(args: &Args, status: &Status, found: (u64, u64), end: Option<End>) ->
 fn failure(error: FollowError) -> Failure {
     let text = error.to_string();
     match error {
-        FollowError::Url(_) | FollowError::OtherChain { .. } => Failure::Usage(text),
+        FollowError::Url(_) | FollowError::Source(_) | FollowError::OtherChain { .. } => Failure::Usage(text),
         FollowError::Node(_) => Failure::Differs(text),
         FollowError::NoCommitment => Failure::refused("the chain", text),
         FollowError::Genesis(e) if !matches!(e, lockstep_node_ext::chain::GenesisError::File { .. }) => {

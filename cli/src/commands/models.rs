@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 use lockstep_engine::{Limits, Model};
-use lockstep_node_ext::cache::{Cache, CacheError, Entry, FetchOptions, fetch, source};
+use lockstep_node_ext::cache::{Cache, CacheError, Entry, FetchOptions, Leftover, fetch, source};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -22,7 +22,8 @@ use crate::report::number::grouped;
   lockstep models verify
   lockstep models pin 0x12…
 
-A directory of models can be served as it is, by any file server that knows ranges: every byte is checked on arrival.")]
+A directory of models can be served as it is, by any file server that knows ranges: every byte is checked on arrival.
+s3:// signs its requests: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL.")]
 pub(crate) struct Args {
     /// Where models are kept
     #[arg(long, value_name = "DIR", env = "LOCKSTEP_CACHE", default_value = "lockstep-models", global = true)]
@@ -50,7 +51,7 @@ enum What {
     Fetch {
         /// The model
         id: B256,
-        /// A directory, http(s)://… or peer:URL of a node; the next is asked where one fails
+        /// A directory, http(s)://…, s3://bucket/prefix or peer:URL of a node; the next is asked where one fails
         #[arg(long, value_name = "SOURCE", required = true)]
         from: Vec<String>,
         /// Seconds after which a source that does not answer a request is given up
@@ -80,6 +81,8 @@ enum What {
         /// The model; all where not given
         id: Option<B256>,
     },
+    /// Remove what is no model: downloads that were never finished, models set aside as damaged
+    Clean,
     /// Remove a model
     Evict {
         /// The model
@@ -94,10 +97,12 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let done =
         |id: B256, what: &str| Ok(Output::new(format!("{id}  {what}\n"), json!({ "modelId": id, "done": what })));
     match args.what {
-        What::List => Ok(list(&cache.list().map_err(failure)?)),
+        What::List => Ok(list(&cache.list().map_err(failure)?, &cache.leftovers().map_err(failure)?)),
         What::Add { model } => done(cache.add(&files::read(&model)?, &limits).map_err(failure)?, "added"),
         What::Fetch { id, from, stall } => {
-            let sources: Vec<_> = from.iter().map(|s| source::parse(s, Duration::from_secs(stall))).collect();
+            let parse = |s: &String| source::parse(s, Duration::from_secs(stall));
+            let sources = from.iter().map(parse).collect::<Result<Vec<_>, _>>();
+            let sources = sources.map_err(|e| Failure::Usage(e.to_string()))?;
             let sources: Vec<&dyn source::Source> =
                 sources.iter().map(|source| source.as_ref() as &dyn source::Source).collect();
             let mut bar = None;
@@ -139,19 +144,30 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
             }
             Ok(Output::new(text, json!({ "verified": ids })))
         }
+        What::Clean => {
+            let bytes = cache.clean().map_err(failure)?;
+            Ok(Output::new(format!("{} bytes are free again\n", grouped(bytes)), json!({ "freed": bytes })))
+        }
         What::Evict { id } => cache.evict(id).map_err(failure).and_then(|()| done(id, "evicted")),
     }
 }
 
-fn list(all: &[Entry]) -> Output {
+fn list(all: &[Entry], leftovers: &[Leftover]) -> Output {
     let line =
         |e: &Entry| format!("{}  {:>14} bytes{}\n", e.id, grouped(e.bytes), if e.pinned { "  pinned" } else { "" });
     let mut text: String = all.iter().map(line).collect();
     if all.is_empty() {
         text.push_str("no models: `lockstep models add MODEL.lsm`, or `lockstep models fetch ID --from SOURCE`\n");
     }
+    let state = |l: &Leftover| if l.damaged { "damaged" } else { "not finished" };
+    for l in leftovers {
+        let (bytes, state) = (grouped(l.bytes), state(l));
+        text.push_str(&format!("{}  {bytes:>14} bytes  {state}: `lockstep models clean` removes it\n", l.id));
+    }
     let json: Vec<_> = all.iter().map(|e| json!({ "modelId": e.id, "bytes": e.bytes, "pinned": e.pinned })).collect();
-    Output::new(text, json!({ "models": json }))
+    let other: Vec<_> =
+        leftovers.iter().map(|l| json!({ "modelId": l.id, "bytes": l.bytes, "state": state(l) })).collect();
+    Output::new(text, json!({ "models": json, "leftovers": other }))
 }
 
 fn failure(error: CacheError) -> Failure {

@@ -40,6 +40,27 @@ pub struct Entry {
     pub used: SystemTime,
 }
 
+/// What takes room in a cache and is no model.
+#[derive(Debug, Clone)]
+pub struct Leftover {
+    /// The model that it was, or was to become.
+    pub id: B256,
+    /// Set aside as damaged; otherwise a download that is not finished.
+    pub damaged: bool,
+    /// Bytes on disk.
+    pub bytes: u64,
+    changed: SystemTime,
+    path: PathBuf,
+}
+
+impl Leftover {
+    fn remove(self) -> Result<u64, CacheError> {
+        tracing::info!(model = %self.id, bytes = self.bytes, damaged = self.damaged, "leftover removed from the cache");
+        fs::remove_dir_all(&self.path).map_err(io(self.path))?;
+        Ok(self.bytes)
+    }
+}
+
 impl Cache {
     /// Opens (or makes) a cache that may take so many bytes.
     pub fn open(dir: &Path, budget: Option<u64>) -> Result<Self, CacheError> {
@@ -67,6 +88,34 @@ impl Cache {
         }
         all.sort_by_key(|entry| (entry.used, entry.id));
         Ok(all)
+    }
+
+    /// What takes room and is no model: downloads that are not finished, models set aside as damaged; the oldest first.
+    pub fn leftovers(&self) -> Result<Vec<Leftover>, CacheError> {
+        let mut all = Vec::new();
+        for found in fs::read_dir(&self.dir).map_err(io(&self.dir))? {
+            let path = found.map_err(io(&self.dir))?.path();
+            let id = path.file_stem().and_then(|stem| stem.to_string_lossy().parse::<B256>().ok());
+            let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
+            let (Some(id), Some(extension)) = (id, extension) else { continue };
+            if extension != PARTIAL && extension != DAMAGED {
+                continue;
+            }
+            let (mut bytes, mut changed) = (0, SystemTime::UNIX_EPOCH);
+            for part in [Part::Graph, Part::Leaves, Part::Weights] {
+                let Ok(file) = fs::metadata(path.join(part.name())) else { continue };
+                bytes += file.len();
+                changed = changed.max(file.modified().unwrap_or(SystemTime::UNIX_EPOCH));
+            }
+            all.push(Leftover { id, damaged: extension == DAMAGED, bytes, changed, path });
+        }
+        all.sort_by_key(|leftover| (!leftover.damaged, leftover.changed, leftover.id));
+        Ok(all)
+    }
+
+    /// Removes what is no model; gives the bytes that are free now.
+    pub fn clean(&self) -> Result<u64, CacheError> {
+        self.leftovers()?.into_iter().try_fold(0, |bytes, leftover| Ok(bytes + leftover.remove()?))
     }
 
     /// Whether the model is there.
@@ -158,7 +207,7 @@ impl Cache {
         sync(&self.dir)
     }
 
-    /// Evicts what was used longest ago until the model fits.
+    /// Removes leftovers, then what was used longest ago, until the model fits.
     fn make_room(&self, parts: &Parts) -> Result<(), CacheError> {
         let Some(budget) = self.budget else { return Ok(()) };
         let all = self.list()?;
@@ -167,7 +216,17 @@ impl Cache {
         if needed.saturating_add(pinned) > budget {
             return Err(CacheError::Room { id: parts.id, needed, budget, pinned });
         }
-        let mut held: u64 = all.iter().map(|entry| entry.bytes).sum();
+        // What is there of this very model is part of what is needed.
+        let own = |leftover: &Leftover| leftover.id == parts.id && !leftover.damaged;
+        let leftovers: Vec<Leftover> = self.leftovers()?.into_iter().filter(|l| !own(l)).collect();
+        let mut held: u64 =
+            all.iter().map(|entry| entry.bytes).sum::<u64>() + leftovers.iter().map(|l| l.bytes).sum::<u64>();
+        for leftover in leftovers {
+            if held + needed <= budget {
+                break;
+            }
+            held -= leftover.remove()?;
+        }
         for entry in all.iter().filter(|entry| !entry.pinned) {
             if held + needed <= budget {
                 break;

@@ -6,6 +6,7 @@
 //! DIR/<modelId>/weights    the weights section
 //! DIR/<modelId>/pin        there where the model is pinned
 //! DIR/<modelId>.part/      a download that is not finished
+//! DIR/<modelId>.damaged/   a model that had not its hash any more
 //! ```
 //!
 //! The name proves the parts: leaves give the root, graph and root give the modelId. So nobody who gives them is believed,
@@ -14,9 +15,10 @@
 mod disk;
 mod fetch;
 mod parts;
+mod s3;
 pub mod source;
 
-pub use disk::{Cache, Entry};
+pub use disk::{Cache, Entry, Leftover};
 pub use fetch::{FetchOptions, Fetched, Progress, fetch};
 pub use parts::{Part, Parts};
 

@@ -1,4 +1,6 @@
-//! Where models come from: a directory, a file server or bucket over HTTP, another node.
+//! Where models come from: a directory, a file server or public bucket over HTTP, a bucket with signatures, another node.
+
+pub use super::s3::{Access, S3};
 
 use super::Part;
 use alloy_primitives::{B256, Bytes};
@@ -41,15 +43,31 @@ pub trait Source {
     fn read(&self, id: B256, part: Part, from: u64, most: u64) -> Result<Vec<u8>, SourceError>;
 }
 
-/// The source that a person names: `peer:URL` a node, `http(s)://…` a file server or bucket, else a directory.
-pub fn parse(text: &str, stall: Duration) -> Box<dyn Source + Send + Sync> {
+/// The source that a person names: `peer:URL` a node, `http(s)://…` a file server or a public bucket, `s3://bucket/prefix` a
+/// bucket with signatures ([`Access::from_env`]), else a directory.
+pub fn parse(text: &str, stall: Duration) -> Result<Box<dyn Source + Send + Sync>, SourceError> {
+    let is_web = |text: &str| text.starts_with("http://") || text.starts_with("https://");
     if let Some(url) = text.strip_prefix("peer:") {
-        Box::new(Peer::new(url, stall))
-    } else if text.starts_with("http://") || text.starts_with("https://") {
-        Box::new(Http::new(text, stall))
+        if !is_web(url) {
+            return Err(SourceError::Unexpected(format!("'{url}' is no address of a node: peer:http://… is expected")));
+        }
+        Ok(Box::new(Peer::new(url, stall)))
+    } else if is_web(text) {
+        Ok(Box::new(Http::new(text, stall)))
+    } else if let Some(place) = text.strip_prefix("s3://") {
+        Ok(Box::new(S3::new(place, Access::from_env()?, stall)?))
+    } else if let Some((scheme, _)) = text.split_once("://") {
+        Err(SourceError::Unexpected(format!(
+            "{scheme}:// is no source: a directory, http(s)://…, s3://bucket/prefix or peer:URL is expected"
+        )))
     } else {
-        Box::new(Directory(text.into()))
+        Ok(Box::new(Directory(text.into())))
     }
+}
+
+/// The header that asks for a part.
+pub(super) fn range(from: u64, most: u64) -> String {
+    format!("bytes={from}-{}", from.saturating_add(most) - 1)
 }
 
 /// A directory laid out as the cache is.
@@ -95,8 +113,8 @@ impl Source for Http {
             return Ok(Vec::new());
         }
         let url = format!("{}/{id}/{}", self.base, part.name());
-        let range = format!("bytes={from}-{}", from.saturating_add(most) - 1);
-        let mut answer = self.agent.get(&url).header("range", range).call().map_err(|e| http(e, self.stall))?;
+        let mut answer =
+            self.agent.get(&url).header("range", range(from, most)).call().map_err(|e| http(e, self.stall))?;
         // A server that knows no ranges sends everything: right only where everything was wanted.
         if from > 0 && answer.status() != 206 {
             return Err(SourceError::Unexpected(format!("{url} answers {} to a range", answer.status())));
@@ -153,11 +171,11 @@ impl Source for Peer {
     }
 }
 
-fn agent(stall: Duration) -> ureq::Agent {
+pub(super) fn agent(stall: Duration) -> ureq::Agent {
     ureq::Agent::config_builder().timeout_global(Some(stall)).build().into()
 }
 
-fn http(error: ureq::Error, stall: Duration) -> SourceError {
+pub(super) fn http(error: ureq::Error, stall: Duration) -> SourceError {
     match error {
         ureq::Error::Timeout(_) => SourceError::Stalled(stall),
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::TimedOut => SourceError::Stalled(stall),

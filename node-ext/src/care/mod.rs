@@ -13,13 +13,13 @@ pub use selftest::{Report, SelfTest, Unfit};
 
 use crate::{evm::Models, memo::NodeMemo};
 use alloy_primitives::B256;
-use lockstep_engine::resident::Damage;
+use lockstep_engine::{LoadedModel, resident::Damage};
 use lockstep_precompile::ModelStore;
 use serde::Serialize;
 use std::{
     collections::BTreeSet,
     sync::{
-        Condvar, Mutex, PoisonError, RwLock,
+        Arc, Condvar, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -122,20 +122,19 @@ impl Care {
         }
     }
 
-    /// Sums the resident weights of the models that a block used (all, where it is not known which): the first that has
-    /// changed is given, and is out of memory when this returns.
-    pub(crate) fn check_used(&self, used: Option<BTreeSet<B256>>) -> Result<(), Damaged> {
+    /// Sums the weights of the models that a block used (of all, where it is not known which): the first that has changed is
+    /// given, and is out of memory when this returns.
+    pub(crate) fn check_used(&self, used: Option<Vec<Arc<LoadedModel>>>) -> Result<(), Damaged> {
         if !self.defences.read().unwrap_or_else(PoisonError::into_inner).resident_sum {
             return Ok(());
         }
-        let ids = used.unwrap_or_else(|| self.models.ids().into_iter().collect());
+        // What is not there, or broken, was refused already.
+        let all = || self.models.ids().iter().filter_map(|id| self.models.get(id).ok()).collect();
         let mut first = None;
-        for id in ids {
-            // What is not there, or broken, was refused already.
-            let Ok(model) = self.models.get(&id) else { continue };
+        for model in used.unwrap_or_else(all) {
             self.summed.fetch_add(1, Relaxed);
             if let Err(damage) = model.check_sum() {
-                first.get_or_insert(self.take_out(id, damage));
+                first.get_or_insert(self.take_out(&model, damage));
             }
         }
         first.map_or(Ok(()), Err)
@@ -145,19 +144,27 @@ impl Care {
     pub(crate) fn check_content(&self, id: B256) -> Result<(), Damaged> {
         let Ok(model) = self.models.get(&id) else { return Ok(()) };
         self.scrubbed.fetch_add(1, Relaxed);
-        model.check_content().map_err(|damage| self.take_out(id, damage))
+        model.check_content().map_err(|damage| self.take_out(&model, damage))
     }
 
-    fn take_out(&self, id: B256, damage: Damage) -> Damaged {
+    fn take_out(&self, model: &Arc<LoadedModel>, damage: Damage) -> Damaged {
+        let resident = |id: &B256| self.models.get(id).is_ok_and(|resident| Arc::ptr_eq(&resident, model));
+        let found = self.models.ids().into_iter().find(resident);
+        let id = found.unwrap_or(B256::from(model.id));
         self.damaged.fetch_add(1, Relaxed);
-        if let Err(error) = self.models.remove(&id) {
-            tracing::error!(model = %id, %error, "a damaged model is still in memory");
+        // Otherwise somebody else found it, and what is resident by now is another copy.
+        if found.is_some() {
+            if let Err(error) = self.models.remove(&id) {
+                tracing::error!(model = %id, %error, "a damaged model is still in memory");
+            }
         }
-        // What it may have computed since it changed.
+        // What it may have computed since it changed; before another copy can be there.
         self.memo.forget_model(&id);
+        if found.is_some() {
+            self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        }
         let damaged = Damaged { id, damage };
         tracing::error!(alarm = "resident_damage", model = %id, error = %damaged, "resident model damaged");
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         self.wake.notify_all();
         damaged
     }

@@ -17,9 +17,10 @@ use alloy_evm::{
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::state::StateOverride;
+use lockstep_engine::LoadedModel;
 use lockstep_precompile::InferenceRecord;
 use revm::database::{BundleState, State, states::bundle_state::BundleRetention};
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 /// Where the transactions of a block come from, and what becomes of those that do not run.
 pub(crate) trait TransactionFeed {
@@ -59,7 +60,7 @@ pub(crate) struct Execution {
     /// Successful inferences with the index of their transaction, in order of execution.
     pub(crate) inferences: Vec<(usize, InferenceRecord)>,
     /// Models that were called, also where the call failed.
-    called: BTreeSet<B256>,
+    called: Vec<Arc<LoadedModel>>,
 }
 
 /// Why a block could not be executed.

@@ -124,6 +124,9 @@ pub enum FollowError {
     /// The data directory failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A source of models is none.
+    #[error("{0}")]
+    Source(#[from] source::SourceError),
     /// The models on disk.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -238,7 +241,8 @@ impl Follow {
             return Err(FollowError::OtherChain { datadir: config.datadir, found, genesis });
         }
         let ledger = Arc::new(Ledger::new(journal.clone(), config.on_finding));
-        let mut sources: Vec<_> = config.sources.iter().map(|s| source::parse(s, config.stall)).collect();
+        let mut sources =
+            config.sources.iter().map(|s| source::parse(s, config.stall)).collect::<Result<Vec<_>, _>>()?;
         sources.push(Box::new(source::Peer::new(&wire.http_url(), config.stall)));
         let cache = Cache::open(&config.datadir.join("models"), config.budget)?;
         let findings = config.datadir.join("findings");

@@ -61,6 +61,27 @@ impl NodeMemo {
         Arc::new(CallMemo(self.clone()))
     }
 
+    /// The answer from one of them; what was computed is kept if `holds` says so when it is there.
+    pub(crate) fn answer_while(
+        &self,
+        of: Partition,
+        key: MemoKey,
+        gas: u64,
+        compute: &mut dyn FnMut() -> Answer,
+        holds: &dyn Fn() -> bool,
+    ) -> Answer {
+        match of {
+            Partition::Blocks => self.blocks.answer_while(key, gas, compute, holds),
+            Partition::Calls => match self.blocks.peek(&key) {
+                Some(answer) => {
+                    self.calls.count_hit();
+                    answer
+                }
+                None => self.calls.answer_while(key, gas, compute, holds),
+            },
+        }
+    }
+
     /// The blocks' memory.
     pub fn blocks(&self) -> &Table {
         &self.blocks
@@ -88,14 +109,17 @@ struct CallMemo(NodeMemo);
 
 impl Memo for CallMemo {
     fn answer(&self, key: MemoKey, gas: u64, compute: &mut dyn FnMut() -> Answer) -> Answer {
-        match self.0.blocks.peek(&key) {
-            Some(answer) => {
-                self.0.calls.count_hit();
-                answer
-            }
-            None => self.0.calls.answer(key, gas, compute),
-        }
+        self.0.answer_while(Partition::Calls, key, gas, compute, &|| true)
     }
+}
+
+/// Whose memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Partition {
+    /// Blocks and pre-execution.
+    Blocks,
+    /// Calls, estimates and simulations.
+    Calls,
 }
 
 #[cfg(test)]

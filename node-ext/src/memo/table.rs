@@ -200,6 +200,20 @@ impl Table {
 
 impl Memo for Table {
     fn answer(&self, key: MemoKey, gas: u64, compute: &mut dyn FnMut() -> Answer) -> Answer {
+        self.answer_while(key, gas, compute, &|| true)
+    }
+}
+
+impl Table {
+    /// As [`Memo::answer`]. What was computed is kept, and given to others, if `holds` says so when it is there: it is asked
+    /// under the table's lock, so that what makes it false and forgets the model afterwards leaves nothing behind.
+    pub(super) fn answer_while(
+        &self,
+        key: MemoKey,
+        gas: u64,
+        compute: &mut dyn FnMut() -> Answer,
+        holds: &dyn Fn() -> bool,
+    ) -> Answer {
         loop {
             match self.look_up(&key) {
                 Found::Answer(answer) if is_intact(&answer) => {
@@ -220,7 +234,7 @@ impl Memo for Table {
                 Found::Nothing(lead) => {
                     self.misses.fetch_add(1, Relaxed);
                     let answer = compute();
-                    lead.land(&answer, gas);
+                    lead.land(&answer, gas, holds);
                     return answer;
                 }
             }
@@ -243,11 +257,12 @@ struct Lead<'a> {
 }
 
 impl Lead<'_> {
-    fn land(mut self, answer: &Answer, gas: u64) {
+    fn land(mut self, answer: &Answer, gas: u64, holds: &dyn Fn() -> bool) {
         self.landed = true;
-        let lasting = is_lasting(answer);
+        let mut lasting = is_lasting(answer);
         let evicted = {
             let mut inner = self.table.lock();
+            lasting &= holds();
             inner.slots.remove(&self.key);
             let bytes = ENTRY_BYTES + size(answer);
             match lasting && bytes <= self.table.budget() / LARGEST_PART {

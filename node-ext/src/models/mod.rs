@@ -22,9 +22,10 @@ use alloy_primitives::{B256, keccak256};
 use lockstep_engine::{Limits, LoadedModel};
 use lockstep_precompile::ModelStore;
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc, LazyLock, Weak,
+        Arc, LazyLock, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -48,6 +49,8 @@ pub struct ModelKeeper {
     /// Where models lie on disk beside the chain.
     cache: Option<PathBuf>,
     on_loaded: OnLoaded,
+    /// The block whose state gave a model that the head's may not have.
+    branches: Mutex<BTreeMap<B256, B256>>,
     /// [`ModelKeeper::load_missing`] is at work.
     loading: AtomicBool,
 }
@@ -75,6 +78,7 @@ impl ModelKeeper {
             memory,
             cache,
             on_loaded: Box::new(on_loaded),
+            branches: Mutex::default(),
             loading: AtomicBool::new(false),
         });
         keeper.load_active(&chain.head_state()?)?;
@@ -97,7 +101,13 @@ impl ModelKeeper {
         let keeper = self.clone();
         let load = move || {
             let loaded = chain.store().state(&header, hash).map_err(ModelError::from);
-            if let Err(error) = loaded.and_then(|state| keeper.load_active(&state)) {
+            let loaded = loaded.and_then(|state| {
+                let mut branches = keeper.branches.lock().unwrap_or_else(PoisonError::into_inner);
+                branches.extend(active_models(&state)?.into_iter().map(|id| (id, hash)));
+                drop(branches);
+                keeper.load_active(&state)
+            });
+            if let Err(error) = loaded {
                 tracing::error!(%error, "the active models cannot be read");
             }
             keeper.loading.store(false, Ordering::Release);
@@ -164,11 +174,28 @@ impl ModelKeeper {
     pub(crate) fn reload(&self, id: B256) -> bool {
         let Some(chain) = self.chain.upgrade() else { return false };
         let loaded = chain.head_state().map_err(ModelError::from).and_then(|state| self.load(&state, id));
+        let loaded = match (loaded, self.branch_of(id)) {
+            // It is a side branch's.
+            (Err(ModelError::Unknown(_)), Some(block)) => {
+                self.state_after(&chain, block).and_then(|state| self.load(&state, id))
+            }
+            (loaded, _) => loaded,
+        };
         match loaded {
             Ok(()) => (self.on_loaded)(),
             Err(ref error) => not_loaded(id, error),
         }
         loaded.is_ok()
+    }
+
+    fn branch_of(&self, id: B256) -> Option<B256> {
+        self.branches.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+    }
+
+    fn state_after(&self, chain: &Chain, block: B256) -> Result<StateReader, ModelError> {
+        let missing = || StorageError::Missing { what: "header", key: block.to_string() };
+        let header = chain.store().header(block)?.ok_or_else(missing)?;
+        Ok(chain.store().state(&header, block)?)
     }
 
     /// The block was stored: what it activated becomes resident.
@@ -178,18 +205,17 @@ impl ModelKeeper {
         if activated.is_empty() {
             return Ok(());
         }
-        let missing = |what| StorageError::Missing { what, key: block.to_string() };
-        let header = chain.store().header(block)?.ok_or_else(|| missing("header"))?;
-        let state = chain.store().state(&header, block)?;
+        let state = self.state_after(&chain, block)?;
+        // What it activated, no branch without it has.
+        let mut branches = self.branches.lock().unwrap_or_else(PoisonError::into_inner);
+        branches.extend(activated.iter().map(|id| (*id, block)));
+        drop(branches);
         for id in activated.into_iter().filter(|id| !self.models.contains(id)) {
             let bytes = read::record(&state, id).map_or(0, |record| record.word.weights_length);
-            let (keeper, chain, header) = (self.clone(), chain.clone(), header.clone());
-            let load = move || {
-                let state = chain.store().state(&header, block).map_err(ModelError::from);
-                match state.and_then(|state| keeper.load(&state, id)) {
-                    Ok(()) => (keeper.on_loaded)(),
-                    Err(error) => not_loaded(id, &error),
-                }
+            let (keeper, chain) = (self.clone(), chain.clone());
+            let load = move || match keeper.state_after(&chain, block).and_then(|state| keeper.load(&state, id)) {
+                Ok(()) => (keeper.on_loaded)(),
+                Err(error) => not_loaded(id, &error),
             };
             if bytes <= LOAD_AT_ONCE {
                 load();

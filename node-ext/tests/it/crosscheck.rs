@@ -155,7 +155,7 @@ fn under_load_a_sample_is_checked_and_the_lag_is_told() {
     assert_eq!(c.number("eth_blockNumber", json!([])), head);
 }
 
-fn get(c: Client, path: &str) -> String {
+pub(crate) fn get(c: Client, path: &str) -> String {
     let mut stream = TcpStream::connect(c.0).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", c.0).unwrap();
     let mut answer = String::new();

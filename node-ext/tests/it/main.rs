@@ -25,4 +25,5 @@ mod refusals;
 mod reorganisation;
 mod restart;
 mod rpc;
+mod s3;
 mod subscribe;

@@ -229,3 +229,43 @@ fn what_was_used_longest_ago_makes_room_and_pinned_models_never() {
     let error = add(6.0).unwrap_err();
     assert!(matches!(error, CacheError::Room { .. }), "{error}");
 }
+
+/// What is no model takes room too: it counts, and goes first.
+#[test]
+fn what_was_set_aside_and_what_was_never_finished_counts_and_goes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |scale: f32| affine_model(&vec![scale; 1_000], &vec![1.0; 1_000]);
+    let limits = Limits::default();
+    let cache = Cache::open(dir.path(), Some(27_000)).unwrap();
+    let (a, b) = (cache.add(&file(1.0), &limits).unwrap(), cache.add(&file(2.0), &limits).unwrap());
+    // One is damaged, and a download of a third ends early.
+    flip(&dir.path().join(a.to_string()).join("weights"), 9);
+    assert!(cache.read(a).is_err());
+    let (other, source) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let c = Cache::open(source.path(), None).unwrap().add(&file(3.0), &limits).unwrap();
+    let source = Directory(source.path().into());
+    let ends = |part, _, mut bytes: Vec<u8>| {
+        if part == Part::Weights {
+            bytes.truncate(100);
+        }
+        Ok(bytes)
+    };
+    assert!(get(&cache, &[&Bad(&source, &ends)], c).is_err());
+    let leftovers = cache.leftovers().unwrap();
+    let kinds: Vec<_> = leftovers.iter().map(|l| (l.id, l.damaged)).collect();
+    assert_eq!(kinds, [(a, true), (c, false)]);
+    assert!(leftovers[0].bytes > 8_000, "{leftovers:?}");
+    // Two more models: what was set aside makes room, and no model has to.
+    let d = cache.add(&file(4.0), &limits).unwrap();
+    assert!(cache.contains(b) && cache.contains(d));
+    assert!(!cache.leftovers().unwrap().iter().any(|l| l.damaged), "the damaged one went first");
+    // On its own, a download goes on with what is there, which is not counted twice.
+    get(&cache, &[&source], c).unwrap();
+    assert!(cache.contains(b) && cache.contains(c) && cache.contains(d) && cache.leftovers().unwrap().is_empty());
+    // Without a budget a person cleans.
+    drop(cache);
+    let cache = Cache::open(other.path(), None).unwrap();
+    assert!(get(&cache, &[&Bad(&source, &ends)], c).is_err());
+    assert!(cache.clean().unwrap() > 0);
+    assert!(cache.leftovers().unwrap().is_empty());
+}

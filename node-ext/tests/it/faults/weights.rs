@@ -122,3 +122,25 @@ fn a_verdict_never_rests_on_flipped_weights() {
         "nothing",
     );
 }
+
+/// The head's state does not know the model: it is loaded again from the branch that activated it.
+#[test]
+fn a_damaged_model_of_a_side_branch_is_loaded_again() {
+    let (miner, id) = started(NodeConfig::default());
+    let c = miner.client;
+    let last = c.number("eth_blockNumber", json!([]));
+    let genesis = GenesisSource::Inline { genesis: Box::new(dev_genesis().unwrap()), dev: false };
+    let defences = Defences { scrub_every: Some(Duration::from_millis(10)), ..Default::default() };
+    let other = Running::start(NodeConfig { genesis, defences, ..Default::default() });
+    let chain = other.handle().chain();
+    for number in 1..=last {
+        chain.import(crate::consensus::block_of(c, number)).unwrap();
+    }
+    assert_eq!(chain.head().header.number, 0, "it is no head's branch");
+    let models = other.handle().models();
+    let model = lockstep_precompile::ModelStore::get(models.as_ref(), &id).unwrap();
+    models.insert_as(id, std::sync::Arc::new(model.with_flipped_bit(1, 31).unwrap())).unwrap();
+    wait(|| (other.handle().care().counts().reloaded == 1).then_some(()));
+    let again = lockstep_precompile::ModelStore::get(models.as_ref(), &id).unwrap();
+    again.check_content().unwrap();
+}

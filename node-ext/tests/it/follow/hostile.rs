@@ -7,7 +7,7 @@ use super::{
 use crate::common::quantity;
 use alloy_consensus::Header;
 use alloy_primitives::U64;
-use lockstep_node_ext::{follow::FaultKind, inference::BlockInference};
+use lockstep_node_ext::inference::BlockInference;
 use lockstep_precompile::{InferenceLeaf, commitment};
 
 /// A node with one inference in its last block, whose number is given.

@@ -11,7 +11,7 @@ use alloy_primitives::{B256, Bytes, I256};
 use alloy_sol_types::SolCall;
 use lockstep_node_ext::{
     NodeConfig,
-    follow::{End, Follow, FollowConfig, FollowError, OnFinding, Status},
+    follow::{End, FaultKind, Follow, FollowConfig, FollowError, OnFinding, Serving, Status},
     publish,
 };
 use lockstep_precompile::abi::IInference;
@@ -263,4 +263,35 @@ fn a_model_that_nobody_gives_is_told_and_holds_nothing_up() {
     let status = finished(&follow, head);
     assert_eq!((status.checks.checked, status.checks.failed, status.models), (0, 1, 0));
     assert_eq!(follow.verdicts(head, 1).unwrap()[0].failed, 1);
+}
+
+/// Every metric of a sidecar, and every fault that it can name.
+#[test]
+fn every_metric_and_every_fault_of_a_sidecar_stands_in_the_operators_page() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (node, id) = node();
+    ask(node.client, id, 1);
+    let head = node.client.number("eth_blockNumber", json!([]));
+    let dir = tempfile::tempdir().unwrap();
+    let follow = std::sync::Arc::new(Follow::start(config(http(node.client), dir.path())).unwrap());
+    finished(&follow, head);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let serving = runtime.block_on(Serving::start(follow.clone(), ([127, 0, 0, 1], 0).into())).unwrap();
+    let c = Client(serving.address);
+    let text = crate::crosscheck::get(c, "/metrics");
+    assert!(text.contains(&format!("\nlockstep_follow_finished {head}\n")), "{text}");
+    let metrics: Vec<&str> =
+        text.lines().filter_map(|l| l.strip_prefix("# TYPE ")).filter_map(|l| l.split(' ').next()).collect();
+    let names = metrics.iter().copied().chain(FaultKind::ALL.iter().map(|kind| kind.name()));
+    let missing: Vec<&str> = names.filter(|name| !page.contains(&format!("| `{name}` |"))).collect();
+    assert!(missing.is_empty() && metrics.len() > 15, "docs/operating.md has no row for {missing:?}");
+    // The same by JSON-RPC.
+    let status = c.call("lockstep_follow", json!([]));
+    assert_eq!((&status["finished"], &status["checks"]["checked"]), (&json!(head), &json!(1)));
+    assert_eq!(c.call("lockstep_verdicts", json!([head, 5]))[0]["right"], 1);
+    for list in ["lockstep_findings", "lockstep_alerts", "lockstep_faults"] {
+        assert_eq!(c.call(list, json!([])), json!([]));
+    }
+    runtime.block_on(serving.stop());
 }
