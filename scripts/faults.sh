@@ -19,4 +19,4 @@ printf '%s\n' "FAULT|fault|caught by|lost" "$rows" | awk -F'|' '
   { n = NR; for (i = 2; i <= 4; i++) { cell[n, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
   END { for (k = 1; k <= n; k++) printf "%-*s  %-*s  %s\n", width[2], cell[k, 2], width[3], cell[k, 3], cell[k, 4] }'
 echo
-echo "$count faults, each caught; each has a test without its defence, in which it gets through"
+echo "$count faults, each caught; the tests beside them show how each gets through without its defence"

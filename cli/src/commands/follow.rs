@@ -56,8 +56,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOURCE")]
     models_from: Vec<String>,
     /// Bytes of disk that models may take; the ones used longest ago make room
-    #[arg(long, value_name = "BYTES")]
-    budget: Option<u64>,
+    #[arg(long, value_name = "BYTES", default_value_t = 20 << 30)]
+    budget: u64,
     /// Bytes of memory that models may take
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
     model_memory: u64,
@@ -107,7 +107,7 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         poll: args.poll,
         stall: args.stall,
         sources: args.models_from.clone(),
-        budget: args.budget,
+        budget: Some(args.budget),
         model_memory: args.model_memory,
         on_finding: match args.on_finding {
             Policy::Alert => OnFinding::Alert,

@@ -5,7 +5,7 @@ use super::{
     Alert, BATCH, BUSY, BUSY_FOR_CANDLE, Coverage, Finding, Job, QUEUE,
     check::{self, Checked},
 };
-use crate::storage::{Checks, StorageError};
+use crate::storage::{Checks, MOST_FINDINGS, StorageError};
 use alloy_primitives::B256;
 use lockstep_engine::{Limits, LoadedModel, Tensor};
 use std::{
@@ -152,7 +152,7 @@ impl Judge {
             alerts: read(&c.alerts),
             compared: read(&c.compared),
             without: read(&c.without),
-            lag: self.oldest()?.map_or(0, |oldest| head.saturating_sub(oldest) + 1),
+            lag: self.oldest()?.map_or(0, |oldest| head.saturating_sub(oldest).saturating_add(1)),
             last_block: read(&c.last_block),
         })
     }
@@ -380,6 +380,9 @@ impl Worker {
     fn write_reproducer(&self, finding: &Finding) {
         let Some(dir) = &self.reproducers else { return };
         let count = self.counters.findings.load(Ordering::Acquire);
+        if count > MOST_FINDINGS {
+            return;
+        }
         let path = dir.join(format!("{}-{}-{count}.json", finding.block_number, finding.transaction_hash));
         let written = std::fs::create_dir_all(dir)
             .and_then(|()| std::fs::write(&path, serde_json::to_vec_pretty(finding).unwrap_or_default()));

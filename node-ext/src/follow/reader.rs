@@ -143,7 +143,10 @@ impl Reader {
         }
         let last = self.journal.last()?;
         let next = match (last, self.from) {
-            (Some(last), _) => last.number + 1,
+            (Some(last), _) => match last.number.checked_add(1) {
+                Some(next) => next,
+                None => return Ok(Step::Idle),
+            },
             // Block 0 holds no transaction.
             (None, Some(from)) => from.max(1),
             (None, None) => head.number.max(1),

@@ -15,6 +15,8 @@ use std::{
 
 /// How often the sources are asked for a model before its inferences are given up.
 const ATTEMPTS: u32 = 3;
+/// Models whose failure is remembered.
+const MOST_FAILED: usize = 4_096;
 /// How long a model that no source gave is not asked for again.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
@@ -80,6 +82,10 @@ impl Shelf {
             Err(error) => {
                 let attempts = {
                     let mut inner = self.lock();
+                    // A chain can name as many as it likes.
+                    if inner.failed.len() > MOST_FAILED {
+                        inner.failed.clear();
+                    }
                     let failed = inner.failed.entry(*id).or_insert((0, Instant::now()));
                     *failed = (failed.0 + 1, Instant::now());
                     failed.0

@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Alerts that are kept: anybody can make a model that raises them.
 const MOST_ALERTS: u64 = 1_000;
 
+/// Findings that are kept, and written as files by one process: a chain that is watched can be full of them.
+pub(crate) const MOST_FINDINGS: u64 = 1_000;
+
 /// What the cross-check keeps, in the database of a node or of a sidecar.
 #[derive(Clone)]
 pub(crate) struct Checks {
@@ -94,6 +97,9 @@ impl Checks {
             let mut table = tx.open_table(FINDINGS)?;
             let next = table.last()?.map_or(0, |(key, _)| key.value() + 1);
             table.insert(next, finding)?;
+            if table.len()? > MOST_FINDINGS {
+                table.pop_first()?;
+            }
         }
         Ok(tx.commit()?)
     }
@@ -141,7 +147,7 @@ impl Checks {
         Ok(all)
     }
 
-    /// All findings of the cross-check, oldest first.
+    /// All findings of the cross-check that are kept, oldest first.
     pub(crate) fn findings(&self) -> Result<Vec<Vec<u8>>, StorageError> {
         let tx = self.read()?;
         let table = tx.open_table(FINDINGS)?;

@@ -23,7 +23,7 @@ mod verify;
 pub use backup::{BACKUPS, Backup, BackupError};
 pub(crate) use blocks::BlockState;
 pub use blocks::{CanonicalChange, StoredBlock};
-pub(crate) use checks::{Checks, append_unchecked, prepare as prepare_checks};
+pub(crate) use checks::{Checks, MOST_FINDINGS, append_unchecked, prepare as prepare_checks};
 pub use error::StorageError;
 pub use schema::SCHEMA_VERSION;
 pub(crate) use schema::durable_write;

@@ -83,6 +83,48 @@ fn an_inference_that_is_hidden_added_or_changed_is_told() {
     tell("record hidden by a watched node", "the list does not give what the header commits to", "nothing");
 }
 
+/// What the root is for: where headers are not taken to commit to inferences, the same lie is the truth.
+#[test]
+fn without_the_root_a_hidden_record_is_not_noticed() {
+    let (node, _, head) = with_one();
+    let proxy = Proxy::start(node.client, |method, _, result| {
+        Answer::Result(if method == "lockstep_inferences" { json!([]) } else { result })
+    });
+    let mut genesis = lockstep_node_ext::chain::genesis::dev_genesis().unwrap();
+    genesis.config.extra_fields.get_mut("lockstep").unwrap()["activation"] = json!(1_000_000);
+    let dir = tempfile::tempdir().unwrap();
+    let with = FollowConfig { genesis: Some(Box::new(genesis)), ..config(proxy.url(), dir.path()) };
+    let follow = Follow::start(with).unwrap();
+    let status = finished(&follow, head);
+    assert_eq!((status.faults, status.roots, status.checks.checked), (0, 0, 0));
+}
+
+/// Heights at the end of what a number holds.
+#[test]
+fn a_head_beyond_everything_breaks_nothing() {
+    let (node, _, head) = with_one();
+    let c = node.client;
+    let proxy = Proxy::start(c, move |method, params, mut result| {
+        if method == "eth_getBlockByNumber" && params[0] != json!("0x0") {
+            result = c.call(method, json!([format!("{head:#x}"), false]));
+            result["number"] = json!(U64::MAX);
+            let header: Header = serde_json::from_value(result.clone()).unwrap();
+            result["hash"] = json!(header.hash_slow());
+        }
+        Answer::Result(result)
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let follow = Follow::start(FollowConfig { from: None, ..config(proxy.url(), dir.path()) }).unwrap();
+    // No list of that block fits; then there is nothing above it.
+    let status = until(&follow, |s| s.read == Some(u64::MAX));
+    assert_eq!(status.head, u64::MAX);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(follow.status().unwrap().read, Some(u64::MAX));
+    drop(follow);
+    let follow = Follow::start(config(proxy.url(), dir.path())).unwrap();
+    until(&follow, |s| s.head == u64::MAX);
+}
+
 /// Header and list are changed together, so that everything fits but the answer.
 #[test]
 fn a_lie_that_fits_the_header_is_found_by_computing() {
