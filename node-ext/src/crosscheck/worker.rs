@@ -8,6 +8,7 @@ use super::{
 use crate::storage::{Checks, MOST_FINDINGS, StorageError};
 use alloy_primitives::B256;
 use lockstep_engine::{Limits, LoadedModel, Tensor};
+use redb::WriteTransaction;
 use std::{
     hash::{BuildHasher, RandomState},
     path::PathBuf,
@@ -41,8 +42,8 @@ pub(crate) trait Desk: Send + Sync {
     /// A finding, which is stored.
     fn found(&self, finding: &Finding);
 
-    /// These are dealt with.
-    fn settled(&self, _settled: &[Settled]) -> Result<(), StorageError> {
+    /// These are dealt with, in this transaction.
+    fn settled(&self, _tx: &WriteTransaction, _settled: &[Settled]) -> Result<(), StorageError> {
         Ok(())
     }
 }
@@ -295,8 +296,9 @@ impl Worker {
                 self.report(&finding);
                 match serde_json::to_vec(&finding) {
                     Ok(json) => {
-                        self.checks.checked(&done, Some(&json))?;
+                        self.checks.checked(&done, Some(&json), |tx| self.desk.settled(tx, &settled))?;
                         done.clear();
+                        settled.clear();
                     }
                     Err(error) => tracing::error!(%error, "finding not stored"),
                 }
@@ -304,9 +306,8 @@ impl Worker {
             }
         }
         if !done.is_empty() {
-            self.checks.checked(&done, None)?;
+            self.checks.checked(&done, None, |tx| self.desk.settled(tx, &settled))?;
         }
-        self.desk.settled(&settled)?;
         Ok(ended)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     fault::{FaultKind, NodeFault},
-    journal::Journal,
+    journal::settle,
     ledger::Ledger,
     shelf::Shelf,
     watched::{Trouble, Which},
@@ -16,6 +16,7 @@ use crate::{
 use alloy_primitives::B256;
 use lockstep_engine::{LoadedModel, Tensor};
 use lockstep_precompile::sink::tensors_hash;
+use redb::WriteTransaction;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -26,7 +27,6 @@ const ATTEMPTS: u32 = 3;
 
 pub(super) struct FollowDesk {
     pub(super) wire: Arc<Wire>,
-    pub(super) journal: Journal,
     pub(super) ledger: Arc<Ledger>,
     pub(super) shelf: Shelf,
     /// Where findings are written.
@@ -66,8 +66,8 @@ impl Desk for FollowDesk {
         self.ledger.finding(finding);
     }
 
-    fn settled(&self, settled: &[Settled]) -> Result<(), StorageError> {
-        self.journal.settle(settled)
+    fn settled(&self, tx: &WriteTransaction, settled: &[Settled]) -> Result<(), StorageError> {
+        settle(tx, settled)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     storage::{Checks, StorageError, append_unchecked, durable_write, open_file, prepare_checks},
 };
 use alloy_primitives::{B256, U64};
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
 
@@ -155,32 +155,6 @@ impl Journal {
         Ok(tx.commit()?)
     }
 
-    /// What became of inferences, in the verdicts of their blocks.
-    pub(crate) fn settle(&self, settled: &[Settled]) -> Result<(), StorageError> {
-        if settled.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.db.begin_write()?;
-        // As the queue: a power cut brings the inferences back, and with them this.
-        tx.set_durability(Durability::None)?;
-        {
-            let mut table = tx.open_table(VERDICTS)?;
-            for one in settled {
-                let found = table.get(one.number)?.and_then(|v| serde_json::from_slice::<Verdict>(v.value()).ok());
-                let Some(mut verdict) = found.filter(|verdict| verdict.block_hash == one.block) else { continue };
-                match one.outcome {
-                    Outcome::Right => verdict.right += 1,
-                    Outcome::Wrong => verdict.wrong += 1,
-                    Outcome::Skipped => verdict.skipped += 1,
-                    Outcome::Failed => verdict.failed += 1,
-                    Outcome::Gone => {}
-                }
-                table.insert(one.number, json(&verdict)?.as_slice())?;
-            }
-        }
-        Ok(tx.commit()?)
-    }
-
     /// The verdicts from this height on, at most so many.
     pub(crate) fn verdicts(&self, from: u64, most: usize) -> Result<Vec<Verdict>, StorageError> {
         let tx = self.db.begin_read()?;
@@ -221,6 +195,24 @@ impl Journal {
         let table = tx.open_table(FAULTS)?;
         table.iter()?.map(|entry| parsed("fault", entry?.1.value())).collect()
     }
+}
+
+/// What became of inferences, in the verdicts of their blocks, in the transaction that takes them off the queue.
+pub(super) fn settle(tx: &WriteTransaction, settled: &[Settled]) -> Result<(), StorageError> {
+    let mut table = tx.open_table(VERDICTS)?;
+    for one in settled {
+        let found = table.get(one.number)?.and_then(|v| serde_json::from_slice::<Verdict>(v.value()).ok());
+        let Some(mut verdict) = found.filter(|verdict| verdict.block_hash == one.block) else { continue };
+        match one.outcome {
+            Outcome::Right => verdict.right += 1,
+            Outcome::Wrong => verdict.wrong += 1,
+            Outcome::Skipped => verdict.skipped += 1,
+            Outcome::Failed => verdict.failed += 1,
+            Outcome::Gone => {}
+        }
+        table.insert(one.number, json(&verdict)?.as_slice())?;
+    }
+    Ok(())
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, StorageError> {
@@ -270,7 +262,7 @@ mod tests {
                 settled(hash(6), Outcome::Skipped),
                 settled(hash(1), Outcome::Wrong),
             ];
-            journal.settle(&all).unwrap();
+            journal.checks().checked(&[], None, |tx| settle(tx, &all)).unwrap();
             assert!(Journal::open(dir.path()).is_err(), "one process at a time");
         }
         let journal = Journal::open(dir.path()).unwrap();

@@ -248,7 +248,6 @@ impl Follow {
         let findings = config.datadir.join("findings");
         let desk = Arc::new(FollowDesk {
             wire: wire.clone(),
-            journal: journal.clone(),
             ledger: ledger.clone(),
             shelf: shelf::Shelf::new(cache, sources, rules.limits, config.model_memory),
             findings: findings.clone(),

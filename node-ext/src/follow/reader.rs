@@ -52,6 +52,8 @@ pub(super) struct State {
     /// The node's genesis was looked at since it last gave no answer.
     chain_known: bool,
     finalised: Option<Place>,
+    /// The head at which it was asked for what is final.
+    looked: Option<B256>,
     /// Blocks unread since the last was read.
     unwound: u64,
     /// Rounds without a usable answer, in a row.
@@ -138,9 +140,7 @@ impl Reader {
         let missing = |what: &str| NodeFault::new(FaultKind::MissingBlock, 0, None, format!("the node has no {what}"));
         let (hash, head) = self.wire.header(Which::Latest)?.ok_or_else(|| missing("latest block"))?;
         self.state.silent = 0;
-        if self.ledger.head.swap(head.number, Ordering::AcqRel) != head.number {
-            self.look_at_finality()?;
-        }
+        self.ledger.head.store(head.number, Ordering::Release);
         let last = self.journal.last()?;
         let next = match (last, self.from) {
             (Some(last), _) => match last.number.checked_add(1) {
@@ -154,10 +154,14 @@ impl Reader {
         if next > head.number {
             // A shorter branch, or another block at the same height.
             let ours = self.journal.at(head.number)?;
-            return match (ours.filter(|ours| *ours != hash), last) {
-                (Some(_), Some(last)) => self.unread(last),
-                _ => Ok(Step::Idle),
-            };
+            if let (Some(_), Some(last)) = (ours.filter(|ours| *ours != hash), last) {
+                return self.unread(last);
+            }
+            if self.state.looked != Some(hash) {
+                self.look_at_finality()?;
+                self.state.looked = Some(hash);
+            }
+            return Ok(Step::Idle);
         }
         for number in next..=head.number.min(next.saturating_add(STRETCH - 1)) {
             if self.stopping.load(Ordering::Acquire) {

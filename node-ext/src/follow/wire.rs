@@ -85,9 +85,26 @@ enum Kind {
 }
 
 struct Socket {
-    runtime: tokio::runtime::Runtime,
+    runtime: Background,
     open: Mutex<Option<Arc<Client>>>,
     heads: Mutex<Option<Subscription<Box<RawValue>>>>,
+}
+
+/// A runtime that may be dropped anywhere, also where blocking is not allowed.
+struct Background(Option<tokio::runtime::Runtime>);
+
+impl Background {
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        self.0.as_ref().map(|runtime| runtime.block_on(work))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,7 +145,7 @@ impl Wire {
             }
             "ws" | "wss" => {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-                let runtime = runtime.map_err(|_| bad())?;
+                let runtime = Background(Some(runtime.map_err(|_| bad())?));
                 Kind::Socket(Socket { runtime, open: Mutex::default(), heads: Mutex::default() })
             }
             _ => return Err(bad()),
@@ -174,7 +191,7 @@ impl Wire {
             return std::thread::sleep(most);
         };
         let told = runtime.block_on(async { tokio::time::timeout(most, listening.next()).await });
-        if matches!(told, Ok(None)) {
+        if matches!(told, Some(Ok(None)) | None) {
             // The subscription ended: the next connection opens another.
             *heads = None;
         }
@@ -207,6 +224,7 @@ impl Wire {
             all.insert(param).map_err(|e| WireError::Malformed { method, reason: e.to_string() })?;
         }
         let answer = socket.runtime.block_on(client.request::<Box<RawValue>, _>(method, all));
+        let answer = answer.ok_or_else(|| WireError::Unreachable(String::new()))?;
         answer.map_err(|error| match error {
             ClientError::Call(error) => {
                 WireError::Refused { method, code: error.code().into(), message: shortened(error.message()) }
@@ -234,7 +252,8 @@ impl Wire {
         if let Some(client) = open.as_ref().filter(|client| client.is_connected()) {
             return Ok(client.clone());
         }
-        let (client, heads) = socket.runtime.block_on(self.connect())?;
+        let connected = socket.runtime.block_on(self.connect());
+        let (client, heads) = connected.ok_or_else(|| WireError::Unreachable(String::new()))??;
         let client = Arc::new(client);
         *open = Some(client.clone());
         // Whoever listens to the last connection hears of its end.

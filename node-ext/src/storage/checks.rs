@@ -80,9 +80,14 @@ impl Checks {
         Ok(self.read()?.open_table(UNCHECKED)?.len()?)
     }
 
-    /// Removes checked inferences; a finding is kept with them or not at all. A power cut may bring back those without a
-    /// finding: they are checked again.
-    pub(crate) fn checked(&self, keys: &[u64], finding: Option<&[u8]>) -> Result<(), StorageError> {
+    /// Removes checked inferences; a finding, and what `also` writes, is kept with them or not at all. A power cut may bring
+    /// back those without a finding: they are checked again.
+    pub(crate) fn checked(
+        &self,
+        keys: &[u64],
+        finding: Option<&[u8]>,
+        also: impl FnOnce(&WriteTransaction) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
         let mut tx = self.write()?;
         if finding.is_none() {
             tx.set_durability(Durability::None)?;
@@ -101,6 +106,7 @@ impl Checks {
                 table.pop_first()?;
             }
         }
+        also(&tx)?;
         Ok(tx.commit()?)
     }
 
@@ -176,7 +182,7 @@ mod tests {
         append(&[b"c", b"d"]);
         let keys = |jobs: Vec<(u64, Vec<u8>)>| jobs.into_iter().map(|(_, job)| job).collect::<Vec<_>>();
         assert_eq!(keys(store.unchecked(3).unwrap()), [b"a", b"b", b"c"]);
-        store.checked(&[0, 2], Some(b"wrong")).unwrap();
+        store.checked(&[0, 2], Some(b"wrong"), |_| Ok(())).unwrap();
         assert_eq!(keys(store.unchecked(9).unwrap()), [b"b", b"d"]);
         assert_eq!(store.findings().unwrap(), [b"wrong"]);
         append(&[b"e"]);

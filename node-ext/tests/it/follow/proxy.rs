@@ -51,7 +51,11 @@ fn serve(mut stream: TcpStream, node: Client, lie: &Lie) -> Option<()> {
     let honest = node.raw(method, params.clone()).ok()?;
     let answer = match honest.get("result") {
         Some(result) => lie(method, params, result.clone()),
-        None => Answer::Raw(honest.to_string().into_bytes()),
+        // An error passes, where nothing is to be said instead.
+        None => match lie(method, params, Value::Null) {
+            Answer::Result(Value::Null) => Answer::Raw(honest.to_string().into_bytes()),
+            other => other,
+        },
     };
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
     let bytes = match answer {
