@@ -269,7 +269,8 @@ impl Wire {
         let transport = WsTransportClientBuilder::default()
             .max_response_size(ANSWER_BYTES)
             .connection_timeout(self.stall)
-            .max_redirections(0)
+            // The first attempt counts: no redirection is followed.
+            .max_redirections(1)
             .build(url);
         let (sender, receiver) = transport.await.map_err(|e| unreachable(e.to_string()))?;
         let client = Client::builder().request_timeout(self.stall).build_with_tokio(sender, receiver);

@@ -256,12 +256,12 @@ fn what_was_set_aside_and_what_was_never_finished_counts_and_goes_first() {
     assert_eq!(kinds, [(a, true), (c, false)]);
     assert!(leftovers[0].bytes > 8_000, "{leftovers:?}");
     // Two more models: what was set aside makes room, and no model has to.
-    let d = cache.add(&file(4.0), &limits).unwrap();
-    assert!(cache.contains(b) && cache.contains(d));
+    let [d, e] = [4.0, 5.0].map(|scale| cache.add(&file(scale), &limits).unwrap());
+    assert!([b, d, e].iter().all(|id| cache.contains(*id)));
     assert!(!cache.leftovers().unwrap().iter().any(|l| l.damaged), "the damaged one went first");
-    // On its own, a download goes on with what is there, which is not counted twice.
+    // A download goes on with what is there, which is not counted twice.
     get(&cache, &[&source], c).unwrap();
-    assert!(cache.contains(b) && cache.contains(c) && cache.contains(d) && cache.leftovers().unwrap().is_empty());
+    assert!([c, d, e].iter().all(|id| cache.contains(*id)) && cache.leftovers().unwrap().is_empty());
     // Without a budget a person cleans.
     drop(cache);
     let cache = Cache::open(other.path(), None).unwrap();
