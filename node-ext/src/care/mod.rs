@@ -153,10 +153,10 @@ impl Care {
         let id = found.unwrap_or(B256::from(model.id));
         self.damaged.fetch_add(1, Relaxed);
         // Otherwise somebody else found it, and what is resident by now is another copy.
-        if found.is_some() {
-            if let Err(error) = self.models.remove(&id) {
-                tracing::error!(model = %id, %error, "a damaged model is still in memory");
-            }
+        if found.is_some()
+            && let Err(error) = self.models.remove(&id)
+        {
+            tracing::error!(model = %id, %error, "a damaged model is still in memory");
         }
         // What it may have computed since it changed; before another copy can be there.
         self.memo.forget_model(&id);
