@@ -26,7 +26,7 @@ const fs = require("fs");
 const { execFileSync } = require("child_process");
 
 const check = process.argv[2] === "--check";
-const names = ["IInference", "IModelRegistry", "ModelRegistry"];
+const names = ["IInference", "IModelRegistry", "ModelRegistry", "RegistryChunks", "RegistryDuty", "RegistryStorage"];
 const settings = {
   optimizer: { enabled: true, runs: 1000 },
   evmVersion: "osaka",
@@ -77,7 +77,7 @@ const members = (list) => {
 };
 const structs = Object.values(layout.types).filter((type) => type.members);
 const tables = { ModelRegistry: members(layout.storage) };
-for (const { label, members: list } of structs) tables[label.replace(/^struct (ModelRegistry\.)?/, "")] = members(list);
+for (const { label, members: list } of structs) tables[label.replace(/^struct /, "")] = members(list);
 write("contracts/registry-layout.json", `${JSON.stringify(tables, null, 2)}\n`);
 
 const kit = "contracts/src/test-kit";

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.20;
 
 /// @notice A model's record. The first five fields share one word, which is all that the precompile reads.
-/// @param status 0: unknown, or open where `graphLength` is not 0; 1: registered; 2: activated.
+/// @param status 0: unknown, or open where `graphLength` is not 0; 1: registered; 2: activated; 3: registered, weights off chain.
 /// @param activationBlock First block in which the model can be called; 0 while it is not activated.
 /// @param ls1Version Version of the arithmetic.
 /// @param graphLength Length of the graph in bytes.
@@ -10,7 +10,7 @@ pragma solidity ^0.8.20;
 /// @param graphHash keccak256 of the graph.
 /// @param weightsRoot Root of the Merkle tree over the weight chunks; 0 for a model without weights.
 /// @param graphChunks Where the graph is stored.
-/// @param weightChunks Where the weights are stored; while the model is open, those appended so far.
+/// @param weightChunks Where the weights are stored, as far as they are; fewer than the weights need: they are off chain.
 struct Model {
     uint8 status;
     uint64 activationBlock;
@@ -23,9 +23,70 @@ struct Model {
     address[] weightChunks;
 }
 
+/// @notice Bounds that genesis sets; they share one word. A zero bounds nothing.
+/// @param maxActiveModels Models active at once.
+/// @param maxActiveWeightBytes Bytes of their weights.
+/// @param noticeBlocks Blocks from the announcement that storage duty ends until it may end.
+/// @param challengeBlocks Blocks for which a challenge stands.
+/// @param quorum Attesters that must have attested before a model with weights off chain is activated; 0: there are none.
+struct Caps {
+    uint32 maxActiveModels;
+    uint64 maxActiveWeightBytes;
+    uint64 noticeBlocks;
+    uint32 challengeBlocks;
+    uint16 quorum;
+}
+
+/// @notice What a slot costs, in wei; genesis sets it.
+/// @param slot A model with weights off chain, given back when storage duty ends.
+/// @param perMebibyte As much more for each MiB of its weights, begun ones included.
+/// @param onChain A model with weights on chain, which keeps its slot for ever, and the registry the deposit.
+struct Deposits {
+    uint80 slot;
+    uint80 perMebibyte;
+    uint80 onChain;
+}
+
+/// @notice What goes with a model whose weights are not on chain.
+/// @param challenge What attesters sign at present; 0: nothing was asked.
+/// @param attested Bit i: the attester with index i has signed it.
+/// @param deposit Wei held for the slot.
+/// @param depositor Whom they are given back to.
+/// @param noticeEnd From this block on the model may be retired; 0: no end is announced.
+/// @param place Where the model stands among the activated ones.
+/// @param challengeEnd Last block in which the challenge stands.
+/// @param round Challenges so far.
+/// @param attestations Bits set in `attested`.
+struct Duty {
+    bytes32 challenge;
+    uint256 attested;
+    uint256 deposit;
+    address depositor;
+    uint64 noticeEnd;
+    uint32 place;
+    uint64 challengeEnd;
+    uint32 round;
+    uint16 attestations;
+}
+
+/// @notice One attester's word that the weights are in its hands.
+/// @param attester Index of the attester.
+/// @param v 27 or 28.
+/// @param r As ECDSA gives it.
+/// @param s The lower of the two.
+/// @param possession Root over the weights' leaves, salted with challenge and attester (docs/spec.md, REG-14).
+struct Attestation {
+    uint8 attester;
+    uint8 v;
+    bytes32 r;
+    bytes32 s;
+    bytes32 possession;
+}
+
 /// @title The model registry at 0x0000000000000000000000000000000000000A12
-/// @notice Anyone may store, register and activate a model. Nobody can change or remove one: a modelId is the hash of
-/// what it names. `docs/spec.md`, section 8, is normative.
+/// @notice Anyone may store, register and activate a model. Nobody can change one: a modelId is the hash of what it names.
+/// Models with their weights on chain stay for ever; for others storage duty can end. `docs/spec.md`, section 8, is
+/// normative.
 interface IModelRegistry {
     /// @notice A chunk was stored for the first time.
     event ChunkStored(address indexed chunk);
@@ -37,6 +98,23 @@ interface IModelRegistry {
     event ModelRegistered(bytes32 indexed modelId, address indexed sender, bytes32 graphHash, bytes32 weightsRoot);
     /// @notice A model was activated; it can be called from `activationBlock` on.
     event ModelActivated(bytes32 indexed modelId, uint64 activationBlock);
+
+    /// @notice Attesters may sign `challenge` until block `end`.
+    event ModelChallenged(bytes32 indexed modelId, bytes32 challenge, uint64 end);
+    /// @notice An attester has signed that it holds the weights.
+    event ModelAttested(bytes32 indexed modelId, address indexed attester, bytes32 challenge, bytes32 possession);
+    /// @notice From block `noticeEnd` on the model may be retired, unless somebody takes its deposit over.
+    event EndAnnounced(bytes32 indexed modelId, uint64 noticeEnd);
+    /// @notice `depositor` has taken the model's deposit over; no end is announced any more.
+    event DutyExtended(bytes32 indexed modelId, address indexed depositor);
+    /// @notice Storage duty has ended: the model cannot be called any more, unless it is attested and activated again.
+    event ModelRetired(bytes32 indexed modelId);
+    /// @notice All weights of a model that was registered without them are on chain now: nothing can retire it.
+    event WeightsCompleted(bytes32 indexed modelId);
+    /// @notice So much can be withdrawn by `account` in addition.
+    event DepositReturned(bytes32 indexed modelId, address indexed account, uint256 amount);
+    /// @notice `account` had its credit sent to `to`.
+    event Withdrawn(address indexed account, address indexed to, uint256 amount);
 
     /// @notice A chunk holds 1 to `maximum` bytes.
     error ChunkLength(uint256 maximum, uint256 actual);
@@ -68,6 +146,39 @@ interface IModelRegistry {
     error TooManyActiveModels(uint256 maximum);
     /// @notice The chain allows `maximum` bytes of active weights; with this model they would be `actual`.
     error TooManyActiveWeights(uint256 maximum, uint256 actual);
+
+    /// @notice The weights are on chain: nothing has to be attested, and storage duty has no end.
+    error WeightsOnChain(bytes32 modelId);
+    /// @notice This chain has no attesters, so it takes no models whose weights are off chain.
+    error NoAttesters();
+    /// @notice The present challenge stands until block `end`.
+    error ChallengeStands(bytes32 modelId, uint64 end);
+    /// @notice No challenge stands: call `challenge` first.
+    error NoChallenge(bytes32 modelId);
+    /// @notice The chain has `count` attesters, numbered from 0.
+    error UnknownAttester(uint256 count, uint256 index);
+    /// @notice The signature of the attestation at this place is none: `v` is 27 or 28, `s` the lower of the two, or nobody signed.
+    error MalformedSignature(uint256 place);
+    /// @notice The attestation at this place was signed by `actual`; or it signs another challenge, chain, registry or model.
+    error WrongSigner(uint256 place, address expected, address actual);
+    /// @notice `quorum` attesters must have signed the challenge that stands; `actual` have.
+    error NotAttested(bytes32 modelId, uint256 quorum, uint256 actual);
+    /// @notice The slot costs `expected` wei.
+    error WrongDeposit(bytes32 modelId, uint256 expected, uint256 actual);
+    /// @notice The model is not active.
+    error NotActive(bytes32 modelId);
+    /// @notice Only who has paid the deposit may announce the end.
+    error NotDepositor(bytes32 modelId, address depositor);
+    /// @notice The end was announced before.
+    error EndIsAnnounced(bytes32 modelId, uint64 noticeEnd);
+    /// @notice No end is announced.
+    error NoEndAnnounced(bytes32 modelId);
+    /// @notice The model may be retired from block `noticeEnd` on.
+    error NoticeRuns(bytes32 modelId, uint64 noticeEnd);
+    /// @notice The account has no credit here.
+    error NothingToWithdraw(address account);
+    /// @notice The account refused the ether.
+    error WithdrawalRefused(address to);
 
     /// @notice Stores data as the code of a contract; equal data has one address, and storing it again changes nothing.
     /// @param data 1 to 24,512 bytes.
@@ -102,9 +213,56 @@ interface IModelRegistry {
         external
         returns (uint256 appended);
 
-    /// @notice Has the precompile check the model's graph, and makes the model callable for ever, one block and one more
-    /// for each MiB from now on. Anyone may call it, once.
-    function activate(bytes32 modelId) external;
+    /// @notice Has the precompile check the model's graph, and makes the model callable, one block and one more for each MiB
+    /// from now on: for ever where its weights are on chain; otherwise a quorum must have attested that they are held, and
+    /// storage duty can end. Anyone may call it, with the slot's deposit.
+    function activate(bytes32 modelId) external payable;
+
+    /// @notice Asks the attesters for a model that was opened and whose weights are not all on chain. Anyone may ask, while
+    /// no challenge stands.
+    /// @return seed The challenge, known to nobody before the parent of this block.
+    function challenge(bytes32 modelId) external returns (bytes32 seed);
+
+    /// @notice Takes attestations, from anyone who brings them. Those of attesters that have signed are passed over. With
+    /// the quorum the model is registered, if it was not.
+    /// @return count How many attesters have signed the challenge now.
+    function attest(bytes32 modelId, Attestation[] calldata attestations) external returns (uint256 count);
+
+    /// @notice Announces that storage duty ends. Only who has paid the deposit may.
+    /// @return noticeEnd The first block in which the model may be retired.
+    function announceEnd(bytes32 modelId) external returns (uint64 noticeEnd);
+
+    /// @notice Takes the deposit of a model over whose end is announced: the end is announced no more, who paid before has
+    /// the deposit back. Anyone may.
+    function extend(bytes32 modelId) external payable;
+
+    /// @notice Ends storage duty after the notice: the slot is free, the deposit given back. Anyone may call it.
+    function retire(bytes32 modelId) external;
+
+    /// @notice Sends the caller's credit to an account.
+    /// @return amount So many wei.
+    function withdraw(address payable to) external returns (uint256 amount);
+
+    /// @notice Wei that `account` can withdraw.
+    function credit(address account) external view returns (uint256);
+
+    /// @notice Wei that come with `activate`, and with `extend`.
+    function depositFor(bytes32 modelId) external view returns (uint256);
+
+    /// @notice What goes with a model whose weights are not on chain, and whether they are not.
+    function duty(bytes32 modelId) external view returns (bool offChain, Duty memory);
+
+    /// @notice What an attester signs, for the challenge of the model; `possession` is the attester's own.
+    function attestationDigest(bytes32 modelId, bytes32 possession) external view returns (bytes32);
+
+    /// @notice How many attesters there are.
+    function attesterCount() external view returns (uint256);
+
+    /// @notice The attester with this index.
+    function attesterAt(uint256 index) external view returns (address);
+
+    /// @notice The bounds that genesis has set.
+    function caps() external view returns (Caps memory);
 
     /// @notice The model's state and the first block in which it can be called.
     function status(bytes32 modelId) external view returns (uint8 status, uint64 activationBlock);
@@ -121,10 +279,10 @@ interface IModelRegistry {
     /// @notice The id of the index-th registered model, in order of registration.
     function modelAt(uint256 index) external view returns (bytes32);
 
-    /// @notice How many models were activated.
+    /// @notice How many models are activated.
     function activeCount() external view returns (uint256);
 
-    /// @notice The id of the index-th activated model, in order of activation.
+    /// @notice The id of the index-th activated model, in order of activation; the last takes the place of one that retires.
     function activeAt(uint256 index) external view returns (bytes32);
 
     /// @notice Where the chunk with this init code lies, stored or not.

@@ -15,13 +15,38 @@ contract RegistryLayoutTest is Test {
         _at(".ModelRegistry._models", 0, 0, 32, "mapping(bytes32 => struct Model)");
         _at(".ModelRegistry._registered", 1, 0, 32, "bytes32[]");
         _at(".ModelRegistry._activated", 2, 0, 32, "bytes32[]");
-        _at(".ModelRegistry._caps", 3, 0, 32, "struct ModelRegistry.Caps");
+        _at(".ModelRegistry._caps", 3, 0, 32, "struct Caps");
         _at(".ModelRegistry._activeWeightBytes", 4, 0, 8, "uint64");
+        _at(".ModelRegistry._deposits", 5, 0, 32, "struct Deposits");
+        _at(".ModelRegistry._attesters", 6, 0, 32, "address[]");
+        _at(".ModelRegistry._duties", 7, 0, 32, "mapping(bytes32 => struct Duty)");
+        _at(".ModelRegistry._credits", 8, 0, 32, "mapping(address => uint256)");
     }
 
     function test_caps() public view {
         _at(".Caps.maxActiveModels", 0, 0, 4, "uint32");
         _at(".Caps.maxActiveWeightBytes", 0, 4, 8, "uint64");
+        _at(".Caps.noticeBlocks", 0, 12, 8, "uint64");
+        _at(".Caps.challengeBlocks", 0, 20, 4, "uint32");
+        _at(".Caps.quorum", 0, 24, 2, "uint16");
+    }
+
+    function test_deposits() public view {
+        _at(".Deposits.slot", 0, 0, 10, "uint80");
+        _at(".Deposits.perMebibyte", 0, 10, 10, "uint80");
+        _at(".Deposits.onChain", 0, 20, 10, "uint80");
+    }
+
+    function test_duty() public view {
+        _at(".Duty.challenge", 0, 0, 32, "bytes32");
+        _at(".Duty.attested", 1, 0, 32, "uint256");
+        _at(".Duty.deposit", 2, 0, 32, "uint256");
+        _at(".Duty.depositor", 3, 0, 20, "address");
+        _at(".Duty.noticeEnd", 3, 20, 8, "uint64");
+        _at(".Duty.place", 3, 28, 4, "uint32");
+        _at(".Duty.challengeEnd", 4, 0, 8, "uint64");
+        _at(".Duty.round", 4, 8, 4, "uint32");
+        _at(".Duty.attestations", 4, 12, 2, "uint16");
     }
 
     function test_model() public view {

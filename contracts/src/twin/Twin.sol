@@ -23,6 +23,9 @@ import {TwinWork} from "./TwinWork.sol";
 /// @dev Without storage, and without a look at its own address: it answers alike in every context. The modules are linked
 /// libraries, because one contract holds 24,576 bytes.
 contract Twin {
+    /// @dev Bytes of data in a full chunk.
+    uint256 private constant CHUNK = 24_512;
+
     /// @dev Where models are registered.
     IModelRegistry private immutable REGISTRY;
 
@@ -40,10 +43,10 @@ contract Twin {
         }
         _refuse(c.selector);
         (Program memory p,, address[] memory weightChunks) = _prepare(c);
-        bytes memory weights = TwinChunks.read(weightChunks);
-        if (weights.length == 0 && p.weightsLength != 0) {
+        if (weightChunks.length * CHUNK < p.weightsLength) {
             revert IInference.TwinCannotRun("the model's weights are not on this chain");
         }
+        bytes memory weights = TwinChunks.read(weightChunks);
         Value[] memory outputs = TwinRun.run(p, weights);
         if (c.selector == IInference.infer.selector) return TwinAnswer.infer(p, outputs);
         if (c.selector == IInference.classify.selector) return TwinAnswer.classify(p, outputs, c.modelId);
@@ -104,7 +107,7 @@ contract Twin {
         if (address(REGISTRY).code.length == 0) revert IInference.TwinCannotRun("there is no model registry here");
         Model memory m = REGISTRY.getModel(modelId);
         if (m.status == 0) revert IInference.UnknownModel(modelId);
-        if (m.status == 1) revert IInference.ModelNotActive(modelId, 0);
+        if (m.status != 2) revert IInference.ModelNotActive(modelId, 0);
         if (block.number < m.activationBlock) revert IInference.ModelNotActive(modelId, m.activationBlock);
         if (m.ls1Version != 1) revert IInference.TwinCannotRun("a later version of LS1");
         return (TwinChunks.read(m.graphChunks), m.weightChunks);
