@@ -3,8 +3,10 @@
 # candle-transformers on 100 sentences, and asks an example contract under forge. Prints a table; fails where a class is
 # less exact than the design demands.
 #
-#   scripts/minilm.sh [--chain] [--profile]
-#     --chain     also publish the models to a dev chain and call them from a contract in mined transactions
+#   scripts/minilm.sh [--chain | --off-chain] [--profile]
+#     --chain     also publish the models to a dev chain, with their weights on it and off it, and call them from a contract in
+#                 mined transactions
+#     --off-chain as --chain, with weights off chain only: seconds
 #     --profile   also show where the time of a call goes
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -88,6 +88,81 @@ fn models_are_published_at_start_and_later_and_survive_a_restart() {
     assert!(node.banner.contains(wine_report["modelId"].as_str().unwrap()), "{}", node.banner);
 }
 
+/// The publisher has one cache, the node another; an attester of a chain of one's own signs with its keystore.
+#[test]
+fn weights_off_chain_by_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, report) = import("digits_mlp", dir.path());
+    let id = report["modelId"].as_str().unwrap();
+    let (own, theirs) = (text(dir.path().join("own")), text(dir.path().join("theirs")));
+    let node = Node::start(&["--dev", "--cache", &theirs]);
+    let publish = |extra: &[&str]| {
+        let base = ["publish", &text(&file), "--rpc", &node.url, "--weights-off-chain", "--cache", &own, "--json"]
+            .map(str::to_owned);
+        lockstep(base.into_iter().chain(extra.iter().map(|e| (*e).to_owned()))).json()
+    };
+    let dry = publish(&["--dry-run"]);
+    assert_eq!((&dry["plan"]["chunks"], &dry["depositWei"]), (&json!(1), &json!("510000000000000000")));
+    let done = publish(&["--wait"]);
+    assert_eq!((&done["modelId"], &done["warnings"]), (&json!(id), &json!([])));
+    let (planned, used) = (done["plan"]["gas"]["total"].as_u64().unwrap(), done["gasUsed"].as_u64().unwrap());
+    assert!(used <= planned, "planned {planned}, used {used}");
+    let x = vec![I256::ONE; 64];
+    let data = hex::encode_prefixed(IInference::classifyCall { modelId: id.parse().unwrap(), x }.abi_encode());
+    let call = json!([{"to": "0x0000000000000000000000000000000000000a11", "data": data}, "latest"]);
+    rpc(&node.url, "eth_call", call.clone());
+
+    let models = |args: &[&str]| {
+        let args = ["models", "--cache", &own, "--json"].into_iter().chain(args.iter().copied());
+        lockstep(args.chain(["--rpc", &node.url]))
+    };
+    let duty = models(&["duty", id]).json();
+    assert_eq!((&duty["weightsOffChain"], &duty["depositWei"]), (&json!(true), &json!("510000000000000000")));
+    models(&["announce-end", id]).json();
+    assert!(models(&["duty", id]).json()["noticeEnd"].as_u64().unwrap() > 100);
+    models(&["extend", id]).json();
+    assert_eq!(models(&["duty", id]).json()["noticeEnd"], json!(null));
+    models(&["announce-end", id]).json();
+    let early = models(&["retire", id]);
+    assert!(early.status != 0 && early.stderr.contains("that retires the model"), "{early:?}");
+    rpc(&node.url, "anvil_mine", json!(["0x64"]));
+    models(&["retire", id]).json();
+    assert_eq!(models(&["withdraw"]).json()["valueWei"], "0");
+    assert_eq!(models(&["withdraw"]).status, 2, "nothing is owed any more");
+    // Nobody can call it; nobody has asked for it again.
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": call});
+    let answer: Value = ureq::post(&node.url).send_json(&body).unwrap().body_mut().read_json().unwrap();
+    assert!(answer["error"]["data"].is_string(), "{answer}");
+    let attest = models(&["attest", id]);
+    assert!(attest.stderr.contains("nothing is asked"), "{attest:?}");
+}
+
+#[test]
+fn a_genesis_names_its_attesters_and_prices() {
+    let genesis = |args: &[&str]| -> Value {
+        let run = lockstep(["genesis"].into_iter().chain(args.iter().copied()));
+        assert_eq!(run.status, 0, "{run:?}");
+        serde_json::from_str(&run.stdout).unwrap()
+    };
+    let attesters = [1u8, 2, 3].map(|n| alloy_primitives::Address::repeat_byte(n).to_string());
+    let mut args = vec!["--slot-deposit", "2.5", "--notice-blocks", "7"];
+    for one in &attesters {
+        args.extend(["--attester", one]);
+    }
+    let made = genesis(&args);
+    let config = &made["config"]["lockstep"];
+    assert_eq!((&config["attestation"]["quorum"], &config["limits"]["noticeBlocks"]), (&json!(2), &json!(7)));
+    assert_eq!(config["limits"]["slotDeposit"], "0x22b1c8c1227a0000");
+    assert_eq!(genesis(&["--no-attesters"])["config"]["lockstep"]["attestation"]["quorum"], 0);
+    assert_eq!(lockstep(["genesis", "--attester", &attesters[0], "--quorum", "2"]).status, 2);
+    // The node takes it: what the registry's storage holds is what the configuration says.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("genesis.json");
+    std::fs::write(&file, made.to_string()).unwrap();
+    let node = Node::start(&["--genesis", &text(&file)]);
+    assert!(!node.banner.contains("plain"), "{}", node.banner);
+}
+
 /// The result of a method.
 fn rpc(url: &str, method: &str, params: Value) -> Value {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});

@@ -264,6 +264,9 @@ interface IModelRegistry {
     /// @notice The bounds that genesis has set.
     function caps() external view returns (Caps memory);
 
+    /// @notice What slots cost; genesis has set it.
+    function deposits() external view returns (Deposits memory);
+
     /// @notice The model's state and the first block in which it can be called.
     function status(bytes32 modelId) external view returns (uint8 status, uint64 activationBlock);
 

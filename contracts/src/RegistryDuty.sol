@@ -148,6 +148,11 @@ abstract contract RegistryDuty is RegistryChunks, RegistryStorage {
     }
 
     /// @inheritdoc IModelRegistry
+    function deposits() external view returns (Deposits memory) {
+        return _deposits;
+    }
+
+    /// @inheritdoc IModelRegistry
     function depositFor(bytes32 modelId) public view returns (uint256) {
         Deposits memory price = _deposits;
         Model storage model = _models[modelId];

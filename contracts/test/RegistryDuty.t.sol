@@ -49,6 +49,8 @@ contract RegistryDutyTest is DutyTest {
 
     function test_activationTakesTheDepositOfItsSize() public {
         _prepare();
+        vm.assertEq(abi.encode(REGISTRY.deposits()), abi.encode(SLOT, PER_MEBIBYTE, ON_CHAIN));
+        vm.assertEq(abi.encode(REGISTRY.caps()), abi.encode(0, 0, NOTICE, CHALLENGE, 2));
         bytes32 id = _open("model", (1 << 20) + 1); // two MiB begun
         vm.assertEq(REGISTRY.depositFor(id), SLOT + 2 * PER_MEBIBYTE);
         vm.assertEq(REGISTRY.depositFor(_open("exact", 1 << 20)), SLOT + PER_MEBIBYTE);

@@ -71,8 +71,10 @@ pub struct NodeConfig {
     pub database_cache: usize,
     /// Bytes of answers that are remembered for blocks; a quarter of it more for calls.
     pub memo_memory: usize,
-    /// Models on disk, read where the chain's own copy cannot be.
+    /// Models on disk: what the chain does not hold lies here; `models` in the data directory where `None`.
     pub cache: Option<PathBuf>,
+    /// Where models come from that the chain does not hold: directories, `http(s)://…`, `peer:URL` of a node.
+    pub model_sources: Vec<String>,
     /// What a finding of the cross-check does.
     pub on_difference: OnDifference,
     /// What keeps wrong answers out of blocks.
@@ -103,6 +105,7 @@ impl Default for NodeConfig {
             database_cache: DATABASE_CACHE,
             memo_memory: BLOCK_BYTES,
             cache: None,
+            model_sources: Vec::new(),
             on_difference: OnDifference::default(),
             defences: Defences::default(),
         }
@@ -363,7 +366,9 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
     let miner = dev.then(|| Arc::new(DevMiner::new(chain.clone(), pool.clone(), config.block_time.is_none())));
     // A model that became resident lets the transactions run that waited for it.
     let (waiting, waker) = (Arc::downgrade(&pool), miner.as_ref().map(Arc::downgrade));
-    let keeper = ModelKeeper::start(&chain, models.clone(), config.model_memory, config.cache.clone(), move || {
+    let cache = config.cache.clone().or_else(|| config.datadir.as_ref().map(|dir| dir.join("models")));
+    let (memory, sources) = (config.model_memory, config.model_sources.clone());
+    let keeper = ModelKeeper::start(&chain, models.clone(), memory, cache, sources, move || {
         let Some(pool) = waiting.upgrade() else { return };
         if pool.unpark()
             && let Some(miner) = waker.as_ref().and_then(Weak::upgrade)
@@ -372,7 +377,8 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
         }
     })?;
     let care = chain.evm().care().clone();
-    let scrub = keeper.clone().map(|keeper| Scrub::start(care, Box::new(move |id| keeper.reload(id)))).transpose();
+    let reloading = keeper.clone();
+    let scrub = reloading.map(|keeper| Scrub::start(care, Box::new(move |id| keeper.reload(id)))).transpose();
     let scrub = scrub.map_err(LaunchError::Thread)?;
     chain.listen(Arc::new(PoolFollower::new(&chain, &pool)));
     let reproducers = config.datadir.as_ref().map(|dir| dir.join("findings"));
@@ -385,9 +391,10 @@ fn open(config: &NodeConfig) -> Result<Parts, LaunchError> {
     let accounts = if dev { dev_accounts() } else { Vec::new() };
     let preexec = PreExecution::start(&chain, &pool, miner.as_ref(), config.pre_execution_threads);
     let preexec = preexec.map_err(LaunchError::Thread)?.map(Arc::new);
-    let driver = config.engine.is_some().then(|| Arc::new(Driver::new(chain.clone(), pool.clone(), keeper)));
+    let driver = config.engine.is_some().then(|| Arc::new(Driver::new(chain.clone(), pool.clone(), keeper.clone())));
     let mut api = rpc::Api::new(chain, pool, miner, accounts, models, crosscheck, preexec);
     api.driver = driver;
+    api.keeper = keeper;
     let published = match (&config.models_dir, &api.miner) {
         (Some(dir), Some(miner)) => publish::publish_directory(&api, miner, dir)?,
         (Some(_), None) => return Err(LaunchError::ModelsNeedDev),

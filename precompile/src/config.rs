@@ -1,7 +1,8 @@
 //! `config.lockstep` of the genesis (spec section 9).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use alloy_primitives::{Address, U256};
 use lockstep_engine::{LS1_VERSION, Limits};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,10 +32,23 @@ pub struct LockstepConfig {
     /// Limits.
     #[serde(default)]
     pub limits: ChainLimits,
+    /// Who attests that weights off chain are held.
+    #[serde(default)]
+    pub attestation: Attestation,
     /// How headers commit to inferences.
     pub header_rule: String,
     /// Interfaces of other chains that are served.
     pub foreign_interfaces: Vec<String>,
+}
+
+/// Who attests that weights off chain are held. Without attesters the chain takes no such models.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Attestation {
+    /// The attesters.
+    pub attesters: Vec<Address>,
+    /// How many of them must attest.
+    pub quorum: u16,
 }
 
 /// Limits that the chain sets.
@@ -55,6 +69,16 @@ pub struct ChainLimits {
     pub max_active_models: u32,
     /// Sum of the active models' weights.
     pub max_active_weight_bytes: u64,
+    /// Wei for the slot of a model with weights off chain, given back when it is retired.
+    pub slot_deposit: U256,
+    /// Wei more for each MiB of its weights.
+    pub slot_deposit_per_mebibyte: U256,
+    /// Wei for the slot of a model with weights on chain, which it keeps for ever.
+    pub on_chain_slot_deposit: U256,
+    /// Blocks from the announcement of the end of storage duty to the end.
+    pub notice_blocks: u64,
+    /// Blocks for which attesters may answer a challenge.
+    pub challenge_blocks: u32,
 }
 
 /// Why `config.lockstep` is refused.
@@ -92,6 +116,7 @@ impl Default for LockstepConfig {
             ls1: vec![LS1_VERSION],
             gas_schedule: 1,
             limits: ChainLimits::default(),
+            attestation: Attestation::default(),
             header_rule: HEADER_RULES[0].to_owned(),
             foreign_interfaces: Vec::new(),
         }
@@ -109,6 +134,12 @@ impl Default for ChainLimits {
             max_peak_memory: engine.max_peak_memory,
             max_active_models: 1_024,
             max_active_weight_bytes: 4_294_967_296,
+            slot_deposit: U256::ZERO,
+            slot_deposit_per_mebibyte: U256::ZERO,
+            on_chain_slot_deposit: U256::ZERO,
+            // Blocks of 12 seconds: thirty days, one week.
+            notice_blocks: 216_000,
+            challenge_blocks: 50_400,
         }
     }
 }
@@ -178,6 +209,46 @@ impl LockstepConfig {
         if graph > u64::from(u32::MAX) {
             return Err(ConfigError::Value { field: "limits.maxGraphBytes", value: graph, reason: "at most 2^32 - 1" });
         }
+        self.check_duty()
+    }
+
+    /// Checks what concerns weights off chain.
+    fn check_duty(&self) -> Result<(), ConfigError> {
+        let refuse = |field, value, reason| Err(ConfigError::Value { field, value, reason });
+        let Attestation { attesters, quorum } = &self.attestation;
+        let (count, limits) = (attesters.len() as u64, &self.limits);
+        if count > 256 {
+            return refuse("attestation.attesters", count, "at most 256 attesters");
+        }
+        let distinct: BTreeSet<&Address> = attesters.iter().filter(|one| !one.is_zero()).collect();
+        if (distinct.len() as u64) < count {
+            return refuse("attestation.attesters", count, "all of them different, and none the zero address");
+        }
+        if u64::from(*quorum) > count || (*quorum == 0) != (count == 0) {
+            let reason = "from 1 to the number of attesters, or 0 where there are none";
+            return refuse("attestation.quorum", u64::from(*quorum), reason);
+        }
+        // The registry's words have room for these.
+        for (field, wei) in [
+            ("limits.slotDeposit", limits.slot_deposit),
+            ("limits.slotDepositPerMebibyte", limits.slot_deposit_per_mebibyte),
+            ("limits.onChainSlotDeposit", limits.on_chain_slot_deposit),
+        ] {
+            if wei >> 80 != U256::ZERO {
+                return refuse(field, u64::MAX, "less than 2^80 wei");
+            }
+        }
+        if count > 0 && limits.on_chain_slot_deposit > limits.slot_deposit {
+            let wei = limits.on_chain_slot_deposit.saturating_to();
+            let reason = "at most slotDeposit: a model that is put on chain later leaves that much of its deposit";
+            return refuse("limits.onChainSlotDeposit", wei, reason);
+        }
+        if limits.notice_blocks == 0 || limits.notice_blocks >> 62 != 0 {
+            return refuse("limits.noticeBlocks", limits.notice_blocks, "from 1 to 2^62 - 1 blocks");
+        }
+        if limits.challenge_blocks == 0 {
+            return refuse("limits.challengeBlocks", 0, "at least one block");
+        }
         Ok(())
     }
 }
@@ -191,7 +262,10 @@ mod tests {
         json!({
             "activation": 0, "ls1": [1], "gasSchedule": 1,
             "limits": { "maxCallData": 1048576, "maxGraphBytes": 262144, "maxWeightBytes": 268435456, "maxNodes": 4096,
-                        "maxPeakMemory": 1073741824, "maxActiveModels": 1024, "maxActiveWeightBytes": 4294967296u64 },
+                        "maxPeakMemory": 1073741824, "maxActiveModels": 1024, "maxActiveWeightBytes": 4294967296u64,
+                        "slotDeposit": "0x0", "slotDepositPerMebibyte": "0x0", "onChainSlotDeposit": "0x0",
+                        "noticeBlocks": 216000, "challengeBlocks": 50400 },
+            "attestation": { "attesters": [], "quorum": 0 },
             "headerRule": "inferenceRoot", "foreignInterfaces": []
         })
     }
@@ -229,6 +303,52 @@ mod tests {
         assert!(text(with("limits", json!({ "maxNode": 1 }))).contains("maxNode"));
         assert!(text(with("limits", json!({ "maxGraphBytes": 1u64 << 32 }))).contains("maxGraphBytes"));
         assert!(text(with("activation", json!("soon"))).contains("config.lockstep"));
+    }
+
+    /// A genesis of before weights off chain.
+    #[test]
+    fn a_genesis_that_names_no_attesters_takes_no_weights_off_chain() {
+        let mut old = example();
+        old.as_object_mut().unwrap().remove("attestation");
+        for field in ["slotDeposit", "slotDepositPerMebibyte", "onChainSlotDeposit", "noticeBlocks", "challengeBlocks"]
+        {
+            old["limits"].as_object_mut().unwrap().remove(field);
+        }
+        let config = LockstepConfig::from_value(&old).unwrap();
+        assert_eq!(config, LockstepConfig::default());
+        assert_eq!(config.attestation.quorum, 0);
+    }
+
+    #[test]
+    fn attesters_and_deposits_that_cannot_work_are_refused() {
+        let (a, b) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let attestation =
+            |list: &[Address], quorum: u16| with("attestation", json!({ "attesters": list, "quorum": quorum }));
+        assert_eq!(attestation(&[a, b], 2).unwrap().attestation.attesters, [a, b]);
+        for (list, quorum) in [(&[a, b][..], 0), (&[a, b], 3), (&[], 1), (&[a, a], 1), (&[a, Address::ZERO], 1)] {
+            assert!(attestation(list, quorum).unwrap_err().to_string().contains("attestation."), "{list:?} {quorum}");
+        }
+        let many: Vec<Address> = (1..=257u64).map(|i| Address::from_word(U256::from(i).into())).collect();
+        assert!(attestation(&many, 1).is_err() && attestation(&many[..256], 256).is_ok());
+
+        let limits = |limits: Value| with("limits", limits);
+        assert_eq!(
+            limits(json!({ "slotDeposit": "0xde0b6b3a7640000" })).unwrap().limits.slot_deposit,
+            U256::from(10).pow(U256::from(18))
+        );
+        for wrong in [
+            json!({ "slotDeposit": format!("{:#x}", U256::from(1) << 80) }),
+            json!({ "noticeBlocks": 0 }),
+            json!({ "noticeBlocks": u64::MAX }),
+            json!({ "challengeBlocks": 0 }),
+        ] {
+            assert!(limits(wrong.clone()).is_err(), "{wrong}");
+        }
+        let mut dear = example();
+        dear["limits"]["onChainSlotDeposit"] = json!("0x1");
+        assert!(LockstepConfig::from_value(&dear).is_ok(), "no model can come from off chain");
+        dear["attestation"] = json!({ "attesters": [a], "quorum": 1 });
+        assert!(LockstepConfig::from_value(&dear).unwrap_err().to_string().contains("slotDeposit"));
     }
 
     #[test]

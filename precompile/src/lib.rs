@@ -10,6 +10,7 @@
 //! - No failure and no look-up changes state, warmth included.
 
 pub mod abi;
+pub mod attestation;
 pub mod commitment;
 pub mod config;
 pub mod evm;
@@ -22,7 +23,7 @@ pub mod store;
 pub mod wad;
 
 pub use commitment::{InferenceLeaf, InferencePath};
-pub use config::{ChainLimits, ConfigError, LockstepConfig};
+pub use config::{Attestation, ChainLimits, ConfigError, LockstepConfig};
 pub use evm::{LockstepEvmFactory, precompiles};
 pub use execute::{CallEnv, Outcome, RecomputeError, Recomputed, execute, recompute, recompute_by};
 pub use gas::GasSchedule;

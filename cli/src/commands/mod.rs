@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod bind;
 pub(crate) mod compare;
 pub(crate) mod doctor;
+mod duty;
 pub(crate) mod follow;
 pub(crate) mod genesis;
 pub(crate) mod import;

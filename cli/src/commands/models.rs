@@ -8,19 +8,22 @@ use lockstep_engine::{Limits, Model};
 use lockstep_node_ext::cache::{Cache, CacheError, Entry, FetchOptions, Leftover, fetch, source};
 use serde_json::json;
 
+use crate::commands::duty;
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::number::grouped;
 
-/// Models on disk by content: list, fetch, pin, verify, evict
+/// Models on disk by content: list, fetch, pin, verify, evict; and attesting that they are there
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lockstep models add risk.lsm
   lockstep models fetch 0x12… --from peer:http://node:8545 --from https://models.example.com/lockstep
   lockstep models verify
   lockstep models pin 0x12…
+  LOCKSTEP_PASSWORD=… lockstep models attest 0x12… --rpc URL --account attester.json
+  lockstep models duty 0x12… --rpc URL
 
 A directory of models can be served as it is, by any file server that knows ranges: every byte is checked on arrival.
 s3:// signs its requests: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL.")]
@@ -88,15 +91,23 @@ enum What {
         /// The model
         id: B256,
     },
+    #[command(flatten)]
+    Duty(duty::What),
 }
 
 /// Runs the command.
 pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
-    let cache = Cache::open(&args.cache, args.budget).map_err(failure)?;
+    let open = || Cache::open(&args.cache, args.budget).map_err(failure);
+    let what = match args.what {
+        What::Duty(what) => return duty::execute(what, open),
+        what => what,
+    };
+    let cache = open()?;
     let limits = Limits::default();
     let done =
         |id: B256, what: &str| Ok(Output::new(format!("{id}  {what}\n"), json!({ "modelId": id, "done": what })));
-    match args.what {
+    match what {
+        What::Duty(what) => duty::execute(what, || Ok(cache)),
         What::List => Ok(list(&cache.list().map_err(failure)?, &cache.leftovers().map_err(failure)?)),
         What::Add { model } => done(cache.add(&files::read(&model)?, &limits).map_err(failure)?, "added"),
         What::Fetch { id, from, stall } => {
@@ -170,7 +181,7 @@ fn list(all: &[Entry], leftovers: &[Leftover]) -> Output {
     Output::new(text, json!({ "models": json, "leftovers": other }))
 }
 
-fn failure(error: CacheError) -> Failure {
+pub(super) fn failure(error: CacheError) -> Failure {
     match error {
         CacheError::Engine(_) => Failure::refused("the model", error.to_string()),
         CacheError::Pinned(_) | CacheError::Absent(_) => Failure::Usage(error.to_string()),

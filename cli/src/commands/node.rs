@@ -75,9 +75,13 @@ pub(crate) struct Args {
     /// A quarter of the cores where not given
     #[arg(long, value_name = "N")]
     pre_execution_threads: Option<usize>,
-    /// Models on disk (`lockstep models`), read where the chain's own copy cannot be
+    /// Models on disk (`lockstep models`): weights that are off chain are kept and read here. DATADIR/models where not given
     #[arg(long, value_name = "DIR", env = "LOCKSTEP_CACHE")]
     cache: Option<PathBuf>,
+    /// Where weights come from that are off chain: a directory, http(s)://… or peer:URL of a node; may be given several
+    /// times, the next is asked where one fails
+    #[arg(long, value_name = "SOURCE")]
+    model_source: Vec<String>,
     /// Bytes of memory that resident models may take; an active model beyond it is not loaded, and what calls it waits
     #[arg(long, value_name = "BYTES")]
     model_memory: Option<u64>,
@@ -132,6 +136,7 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
         database_cache: args.database_cache,
         memo_memory: args.memo_memory,
         cache: args.cache.clone(),
+        model_sources: args.model_source.clone(),
         on_difference: match args.on_difference {
             OnDifference::Alert => crosscheck::OnDifference::Alert,
             OnDifference::Halt => crosscheck::OnDifference::Halt,

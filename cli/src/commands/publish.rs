@@ -4,20 +4,22 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{B256, U256, utils::format_ether};
-use alloy_signer_local::{LocalSigner, PrivateKeySigner};
 use lockstep_engine::Limits;
+use lockstep_node_ext::cache::Cache;
 use lockstep_node_ext::chain::genesis::DEV_CHAIN_ID;
-use lockstep_node_ext::dev::dev_accounts;
-use lockstep_node_ext::publish::{Plan, Progress as Step, PublishError, Transport, plan, publish};
+use lockstep_node_ext::models::StoredModel;
+use lockstep_node_ext::publish::off_chain::{self, Holder};
+use lockstep_node_ext::publish::{Plan, Progress as Step, PublishError, Registration, Transport, plan, publish};
 use serde_json::{Value, json};
 
+use crate::commands::models;
 use crate::failure::Failure;
 use crate::files;
 use crate::output::{Output, write_stdout};
 use crate::progress::Progress;
 use crate::report::number::{bytes, grouped};
 use crate::report::{call, table::Table};
-use crate::rpc::{Client, Sender};
+use crate::rpc::{Account, Client, Reader, Sender};
 
 /// Publish a model: store it, register it, activate it
 ///
@@ -28,6 +30,7 @@ use crate::rpc::{Client, Sender};
   lockstep publish risk.lsm --rpc http://127.0.0.1:8545                on a dev chain, by its first account
   lockstep publish risk.lsm --rpc URL --dry-run                        what it would cost
   lockstep publish large.lsm --rpc URL --wait                          return when it can be called
+  lockstep publish large.lsm --rpc URL --weights-off-chain             90 MB in seconds; attesters must hold the weights
   LOCKSTEP_PASSWORD=… lockstep publish risk.lsm --rpc URL --account keystore.json
   LOCKSTEP_PRIVATE_KEY=0x… lockstep publish risk.lsm --rpc URL
 
@@ -38,12 +41,15 @@ pub(crate) struct Args {
     /// JSON-RPC of a node
     #[arg(long, value_name = "URL")]
     rpc: String,
-    /// A keystore file of the account that pays; its password is in LOCKSTEP_PASSWORD or --password-file
-    #[arg(long, value_name = "KEYSTORE")]
-    account: Option<PathBuf>,
-    /// A file with the keystore's password
-    #[arg(long, value_name = "FILE", requires = "account")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    account: Account,
+    /// Store the graph alone: nodes get the weights from --cache or from each other, attesters say that they hold them, and
+    /// the slot costs a deposit, given back when storage duty ends
+    #[arg(long)]
+    weights_off_chain: bool,
+    /// Where models lie on this machine (`lockstep models`); with --weights-off-chain the model is put there
+    #[arg(long, value_name = "DIR", env = "LOCKSTEP_CACHE", default_value = "lockstep-models")]
+    cache: PathBuf,
     /// Not available yet
     #[arg(long, value_name = "NAME", hide = true)]
     alias: Option<String>,
@@ -112,30 +118,58 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     let file = files::read(&args.model)?;
     let name = args.model.display().to_string();
     let model = files::read_model(&args.model)?.loaded;
-    let plan = plan(&file, &Limits::default()).map_err(|e| failure(&name, e))?;
+    let made = if args.weights_off_chain { off_chain::plan } else { plan };
+    let plan = made(&file, &Limits::default()).map_err(|e| failure(&name, e))?;
     let client = Client::new(&args.rpc);
     let chain_id = client.chain_id().map_err(|e| failure(&name, e))?;
     let (base, tip) = client.fees().map_err(|e| failure(&name, e))?;
     let price = base.saturating_add(tip);
+    let deposit = match args.weights_off_chain {
+        true => off_chain::deposit(&mut Reader(&client), plan.weights_length).map_err(|e| failure(&name, e))?,
+        false => U256::ZERO,
+    };
     if !args.json {
         write_stdout(&cost_text(&plan, &args.rpc, chain_id, price));
+        if args.weights_off_chain {
+            write_stdout(&format!(
+                "{} of weights stay off chain; the slot's deposit is {} ether, given back when storage duty ends\n",
+                bytes(plan.weights_length as u64),
+                format_ether(deposit)
+            ));
+        }
     }
-    let signer = signer(&args, chain_id)?;
+    let signer = args.account.signer(chain_id)?;
     let mut sender = Sender::new(client, signer).map_err(|e| failure(&name, e))?;
     if args.dry_run {
-        return dry_run(&plan, &mut sender, chain_id, price, &name);
+        let mut dry = dry_run(&plan, &mut sender, chain_id, price, &name)?;
+        dry.json["depositWei"] = json!(deposit.to_string());
+        return Ok(dry);
     }
 
     let bar = Progress::new("publishing", plan.cost.transactions as u64, "transactions");
     let (chunks, registering) = (plan.chunks.len(), plan.cost.register_transactions);
-    let done = publish(&plan, &mut sender, &mut |step| match step {
+    let mut attested = None;
+    let mut steps = |step| match step {
         Step::Chunks { stored, .. } => bar.at(stored as u64),
         Step::Listed { listed, all } => bar.at((chunks + 1 + (registering - 1) * listed / all.max(1)) as u64),
+        Step::Attested { count, quorum } => attested = Some((count, quorum)),
         Step::Registered => bar.at((chunks + registering) as u64),
         Step::Activated => bar.at((chunks + registering) as u64 + 1),
-    });
+    };
+    let mut warnings = Vec::new();
+    let done = if args.weights_off_chain {
+        let model = provide(&args, &file, sender.client(), &mut warnings)?;
+        let signer = sender.signer().clone();
+        let holder = Holder { chain_id, signer: &signer, model: &model };
+        off_chain::publish(&plan, &holder, &mut sender, &mut steps)
+    } else {
+        publish(&plan, &mut sender, &mut steps)
+    };
     drop(bar);
     let done = done.map_err(|e| failure(&name, e))?;
+    if let (0, Some((count, quorum))) = (done.activation_block, attested) {
+        return Ok(waiting(&plan, &args.rpc, chain_id, price, (count, quorum)).with_warnings(warnings));
+    }
     if args.wait {
         wait(&sender, chain_id, done.model_id, done.activation_block).map_err(|e| failure(&name, e))?;
     }
@@ -162,7 +196,42 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     json["transactions"] = json!(done.transactions);
     json["sender"] = json!(sender.address());
     json["call"] = json!(line);
-    Ok(Output::new(text, json))
+    if args.weights_off_chain {
+        json["depositWei"] = json!(deposit.to_string());
+    }
+    Ok(Output::new(text, json).with_warnings(warnings))
+}
+
+/// Puts the model into the cache of this machine, and has the node take it from there. A node elsewhere has to get it by
+/// itself, which is said.
+fn provide(args: &Args, file: &[u8], client: &Client, warnings: &mut Vec<String>) -> Result<StoredModel, Failure> {
+    let cache = Cache::open(&args.cache, None).map_err(models::failure)?;
+    let id = cache.add(file, &Limits::default()).map_err(models::failure)?;
+    let model = cache.read(id).map_err(models::failure)?;
+    // The node opens it too.
+    drop(cache);
+    let source = std::path::absolute(&args.cache)?.display().to_string();
+    if let Err(error) = client.call::<Value>("lockstep_fetchModel", json!([id, [source]])) {
+        warnings.push(format!(
+            "the node did not take the weights from {} ({error}): nodes need them from elsewhere before they can answer \
+             (lockstep node --model-source, lockstep models fetch)",
+            args.cache.display()
+        ));
+    }
+    Ok(model)
+}
+
+/// The quorum is not there yet.
+fn waiting(plan: &Plan, url: &str, chain_id: u64, price: u128, (count, quorum): (u16, u16)) -> Output {
+    let id = plan.model_id;
+    let text = format!(
+        "\nmodelId   {id}\nattested  {count} of {quorum}\n\neach attester, with the weights in its cache:\n  lockstep models attest {id} --rpc {url} --account KEYSTORE\nthen the same command again activates the model\n"
+    );
+    let mut json = plan_json(plan, chain_id, price);
+    json["attested"] = json!(count);
+    json["quorum"] = json!(quorum);
+    json["activationBlock"] = Value::Null;
+    Output::new(text, json)
 }
 
 /// Only what the file is at fault for is refused; the rest is the chain's or the network's.
@@ -176,12 +245,11 @@ pub(crate) fn failure(name: &str, e: PublishError) -> Failure {
 fn cost_text(plan: &Plan, url: &str, chain_id: u64, price: u128) -> String {
     let mut t = Table::new(&["step", ">transactions", ">gas"]);
     let c = &plan.cost;
-    t.row([
-        format!("store {}", bytes((plan.graph_length + plan.weights_length) as u64)),
-        plan.chunks.len().to_string(),
-        grouped(c.chunks),
-    ]);
-    t.row(["register".into(), c.register_transactions.to_string(), grouped(c.register)]);
+    let off_chain = matches!(plan.registration, Registration::OffChain(_));
+    let stored = plan.graph_length + if off_chain { 0 } else { plan.weights_length };
+    t.row([format!("store {}", bytes(stored as u64)), plan.chunks.len().to_string(), grouped(c.chunks)]);
+    let register = if off_chain { "open, ask, attest" } else { "register" };
+    t.row([register.into(), c.register_transactions.to_string(), grouped(c.register)]);
     t.row(["activate".into(), "1".into(), grouped(c.activate)]);
     t.row(["all".into(), c.transactions.to_string(), grouped(c.total())]);
     let ether = format_ether(U256::from(c.total()) * U256::from(price));
@@ -227,37 +295,4 @@ fn dry_run(plan: &Plan, sender: &mut Sender, chain_id: u64, price: u128, name: &
     json["sender"] = json!(sender.address());
     json["balanceWei"] = json!(balance.to_string());
     Ok(Output::new(text, json))
-}
-
-/// The account that pays.
-fn signer(args: &Args, chain_id: u64) -> Result<PrivateKeySigner, Failure> {
-    if let Some(path) = &args.account {
-        let password = match (&args.password_file, std::env::var("LOCKSTEP_PASSWORD")) {
-            (Some(file), _) => String::from_utf8_lossy(&files::read(file)?).trim_end_matches(['\r', '\n']).to_owned(),
-            (None, Ok(password)) => password,
-            (None, Err(_)) => {
-                return Err(Failure::Usage(
-                    "the keystore's password is missing: set LOCKSTEP_PASSWORD or give --password-file".into(),
-                ));
-            }
-        };
-        return LocalSigner::decrypt_keystore(path, password)
-            .map_err(|e| Failure::Other(anyhow::anyhow!("the keystore {} does not open: {e}", path.display())));
-    }
-    if let Ok(key) = std::env::var("LOCKSTEP_PRIVATE_KEY") {
-        // The error is not shown: it might quote the key.
-        return key
-            .trim()
-            .parse()
-            .map_err(|_| Failure::Usage("LOCKSTEP_PRIVATE_KEY is no private key (64 hex digits)".into()));
-    }
-    if chain_id == DEV_CHAIN_ID {
-        return dev_accounts()
-            .into_iter()
-            .next()
-            .ok_or_else(|| Failure::Other(anyhow::anyhow!("there is no dev account")));
-    }
-    Err(Failure::Usage(format!(
-        "chain {chain_id} is no dev chain, so an account must pay: give --account KEYSTORE, or set LOCKSTEP_PRIVATE_KEY"
-    )))
 }

@@ -1,8 +1,10 @@
 //! A small JSON-RPC client, and publishing over it.
 
+mod account;
 mod transport;
 
-pub(crate) use transport::Sender;
+pub(crate) use account::Account;
+pub(crate) use transport::{Reader, Sender};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -41,6 +41,11 @@ impl Sender {
         &self.client
     }
 
+    /// Its key.
+    pub(crate) fn signer(&self) -> &PrivateKeySigner {
+        &self.signer
+    }
+
     /// Its address.
     pub(crate) fn address(&self) -> Address {
         self.signer.address()
@@ -52,7 +57,7 @@ impl Sender {
     }
 
     fn estimate(&self, outgoing: &Outgoing) -> Result<u64, PublishError> {
-        let call = json!([{ "from": self.signer.address(), "to": REGISTRY_ADDRESS, "data": outgoing.data }]);
+        let call = json!([{ "from": self.signer.address(), "to": REGISTRY_ADDRESS, "data": outgoing.data, "value": outgoing.value }]);
         let gas: U64 = self.client.call("eth_estimateGas", call).map_err(|e| PublishError::Failed {
             what: outgoing.what.clone(),
             hash: B256::ZERO,
@@ -101,6 +106,10 @@ impl Transport for Sender {
         self.client.have_code(addresses)
     }
 
+    fn block_number(&mut self) -> Result<u64, PublishError> {
+        self.client.block_number()
+    }
+
     fn block_gas(&mut self) -> Result<u64, PublishError> {
         let block: Value = self.client.call("eth_getBlockByNumber", json!(["latest", false]))?;
         let gas = block.get("gasLimit").cloned().unwrap_or(Value::Null);
@@ -129,7 +138,7 @@ impl Transport for Sender {
                 max_fee_per_gas: base.saturating_mul(4).saturating_add(tip),
                 max_priority_fee_per_gas: tip,
                 to: TxKind::Call(REGISTRY_ADDRESS),
-                value: U256::ZERO,
+                value: outgoing.value,
                 access_list: Default::default(),
                 input: outgoing.data,
             };
@@ -137,5 +146,31 @@ impl Transport for Sender {
             signed.push(Bytes::from(tx.into_signed(signature).encoded_2718()));
         }
         self.send_raw(&signed)?.into_iter().map(|hash| self.receipt(hash)).collect()
+    }
+}
+
+/// Whoever only looks.
+#[derive(Debug)]
+pub(crate) struct Reader<'a>(pub(crate) &'a Client);
+
+impl Transport for Reader<'_> {
+    fn have_code(&mut self, addresses: &[Address]) -> Result<Vec<bool>, PublishError> {
+        self.0.have_code(addresses)
+    }
+
+    fn call(&mut self, data: Bytes) -> Result<Bytes, PublishError> {
+        self.0.eth_call(REGISTRY_ADDRESS, &data)
+    }
+
+    fn block_number(&mut self) -> Result<u64, PublishError> {
+        self.0.block_number()
+    }
+
+    fn block_gas(&mut self) -> Result<u64, PublishError> {
+        Err(failed("nothing is sent here"))
+    }
+
+    fn send(&mut self, _: Vec<Outgoing>) -> Result<Vec<Included>, PublishError> {
+        Err(failed("nothing is sent here"))
     }
 }

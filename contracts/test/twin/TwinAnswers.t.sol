@@ -132,6 +132,28 @@ contract TwinAnswersTest is TwinChain {
         cannot(call, "there is no model registry here");
     }
 
+    /// @dev Without a chunk, and with a list that is not finished; the price needs no weights. Retired, it is not active.
+    function test_weightsOffChainCannotRunButBePriced() public {
+        bytes32 modelId = load("digits_mlp");
+        bytes memory call = abi.encodeCall(IInference.infer, (modelId, new int256[](64)));
+        uint256 slot = uint256(keccak256(abi.encode(modelId, 0)));
+        (bool ok, bytes memory price) = TWIN.staticcall(abi.encodeCall(IInference.quote, (call)));
+        vm.assertTrue(ok, "with its weights");
+        uint256 chunks = uint256(vm.load(address(REGISTRY), bytes32(slot + 4)));
+        for (uint256 listed; listed < chunks; ++listed) {
+            vm.store(address(REGISTRY), bytes32(slot + 4), bytes32(listed));
+            cannot(call, "the model's weights are not on this chain");
+            bytes memory same;
+            (ok, same) = TWIN.staticcall(abi.encodeCall(IInference.quote, (call)));
+            vm.assertTrue(ok, "priced");
+            vm.assertEq(same, price);
+        }
+        uint256 word = uint256(vm.load(address(REGISTRY), bytes32(slot)));
+        vm.store(address(REGISTRY), bytes32(slot), bytes32(word & ~uint256(type(uint72).max) | 3));
+        vm.expectRevert(abi.encodeWithSelector(IInference.ModelNotActive.selector, modelId, 0));
+        (ok,) = TWIN.staticcall(call);
+    }
+
     function test_modelsThatCannotBeCalled() public {
         bytes memory call = abi.encodeCall(IInference.infer, (bytes32(uint256(1)), new int256[](1)));
         vm.expectRevert(abi.encodeWithSelector(IInference.UnknownModel.selector, 1));

@@ -39,6 +39,9 @@ pub enum CacheError {
     /// Another process works on the cache.
     #[error("{0} is in use by another process: wait for it, or choose another --cache")]
     Busy(PathBuf),
+    /// The node keeps no models on disk.
+    #[error("this node keeps no models on disk: start it with --cache DIR, or with --datadir")]
+    NoCache,
     /// The model is not there.
     #[error("model {0} is not in the cache: `lockstep models fetch` gets it")]
     Absent(B256),

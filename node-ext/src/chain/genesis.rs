@@ -13,12 +13,15 @@ use alloy_genesis::{ChainConfig, Genesis, GenesisAccount};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B64, B256, Bytes, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
-use lockstep_precompile::registry::{SLOT_CAPS, caps_word};
+use lockstep_precompile::{Attestation, LockstepConfig, registry::genesis_storage};
 use revm::{
     database::{AccountStatus, BundleAccount, BundleState, states::StorageSlot},
     state::AccountInfo,
 };
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 /// Chain id of `lockstep node --dev`.
 pub const DEV_CHAIN_ID: u64 = 1212;
@@ -98,7 +101,7 @@ pub enum GenesisError {
     },
     /// The registry's account would read as empty.
     #[error(
-        "the registry at {0} must have nonce 1 and the caps of config.lockstep.limits in slot 3; take `alloc` from `lockstep genesis` of this version"
+        "the registry at {0} must have nonce 1 and in slots 3, 5 and 6 what config.lockstep says of limits, deposits and attesters; take `alloc` from `lockstep genesis` of this version"
     )]
     Registry(Address),
     /// Writing the genesis state failed.
@@ -162,11 +165,28 @@ pub fn read_genesis(path: &Path) -> Result<Genesis, GenesisError> {
 /// The genesis of `lockstep node --dev`: Osaka from the first block, ten funded accounts, the registry.
 pub fn dev_genesis() -> Result<Genesis, GenesisError> {
     let mut genesis = plain_dev_genesis();
-    let config = serde_json::to_value(lockstep_precompile::LockstepConfig::default())
-        .map_err(|e| GenesisError::Build(e.to_string()))?;
-    genesis.config.extra_fields.insert(lockstep_precompile::config::KEY.into(), config);
-    add_lockstep_predeploys(&mut genesis)?;
+    set_lockstep_config(&mut genesis, &dev_config())?;
     Ok(genesis)
+}
+
+/// `config.lockstep` of the dev chain: its first account is the only attester; a slot costs half an ether and a hundredth
+/// for each MiB; notice is short, since blocks come when they are wanted.
+pub fn dev_config() -> LockstepConfig {
+    let hundredth = U256::from(10).pow(U256::from(16));
+    let mut config = LockstepConfig::default();
+    config.limits.slot_deposit = U256::from(50) * hundredth;
+    config.limits.slot_deposit_per_mebibyte = hundredth;
+    config.limits.notice_blocks = 100;
+    config.attestation =
+        Attestation { attesters: dev_accounts().iter().take(1).map(|one| one.address()).collect(), quorum: 1 };
+    config
+}
+
+/// Writes `config.lockstep`, and the predeploys with the storage that it wants.
+pub fn set_lockstep_config(genesis: &mut Genesis, config: &LockstepConfig) -> Result<(), GenesisError> {
+    let value = serde_json::to_value(config).map_err(|e| GenesisError::Build(e.to_string()))?;
+    genesis.config.extra_fields.insert(lockstep_precompile::config::KEY.into(), value);
+    add_lockstep_predeploys(genesis)
 }
 
 /// The dev genesis without `config.lockstep`: a plain Ethereum chain.
@@ -218,23 +238,24 @@ pub fn plain_dev_genesis() -> Genesis {
     }
 }
 
-/// Puts the registry, with the caps of `config.lockstep`, and the twin into `alloc`.
+/// Puts the registry, with what `config.lockstep` sets of its storage, and the twin into `alloc`.
 pub fn add_lockstep_predeploys(genesis: &mut Genesis) -> Result<(), GenesisError> {
     let code = Predeploys::known()?;
     let spec = ChainSpec::from_genesis(genesis.clone())?;
-    let caps = registry_caps(&spec);
+    let words: BTreeMap<B256, B256> =
+        registry_storage(&spec).into_iter().filter(|(_, value)| !value.is_zero()).collect();
     for one in code.all() {
-        let storage = (one.address == REGISTRY_ADDRESS).then(|| [(B256::from(SLOT_CAPS), caps)].into());
+        let storage = (one.address == REGISTRY_ADDRESS).then(|| words.clone());
         let account = GenesisAccount { nonce: Some(1), code: Some(one.code.clone()), storage, ..Default::default() };
         genesis.alloc.insert(one.address, account);
     }
     Ok(())
 }
 
-/// The registry's caps, as genesis sets them.
-fn registry_caps(spec: &ChainSpec) -> B256 {
-    let limits = spec.lockstep.as_deref().map(|config| config.limits).unwrap_or_default();
-    caps_word(limits.max_active_models, limits.max_active_weight_bytes).into()
+/// The registry's storage, as genesis sets it.
+fn registry_storage(spec: &ChainSpec) -> Vec<(B256, B256)> {
+    let words = spec.lockstep.as_deref().map(genesis_storage).unwrap_or_default();
+    words.into_iter().map(|(slot, value)| (slot.into(), value.into())).collect()
 }
 
 /// Refuses a genesis from which no chain can grow.
@@ -281,11 +302,10 @@ pub(crate) fn check_predeploys(spec: &ChainSpec) -> Result<(), GenesisError> {
         }
     }
     let registry = alloc.get(&REGISTRY_ADDRESS);
-    let caps = registry
-        .and_then(|a| a.storage.as_ref())
-        .and_then(|s| s.get(&B256::from(SLOT_CAPS)).copied())
-        .unwrap_or_default();
-    if registry.and_then(|a| a.nonce) != Some(1) || caps != registry_caps(spec) {
+    let storage = registry.and_then(|a| a.storage.as_ref());
+    let word = |slot: &B256| storage.and_then(|s| s.get(slot).copied()).unwrap_or_default();
+    let other = registry_storage(spec).iter().any(|(slot, value)| word(slot) != *value);
+    if registry.and_then(|a| a.nonce) != Some(1) || other {
         return Err(GenesisError::Registry(REGISTRY_ADDRESS));
     }
     Ok(())
@@ -423,5 +443,23 @@ mod tests {
         genesis.alloc.get_mut(&REGISTRY_ADDRESS).unwrap().storage = None;
         let spec = ChainSpec::from_genesis(genesis).unwrap();
         assert!(matches!(check_predeploys(&spec), Err(GenesisError::Registry(_))));
+    }
+
+    #[test]
+    fn attesters_and_deposits_of_genesis_are_those_of_its_config() {
+        let genesis = dev_genesis().unwrap();
+        let slots: Vec<B256> = genesis.alloc[&REGISTRY_ADDRESS].storage.as_ref().unwrap().keys().copied().collect();
+        assert_eq!(slots.len(), 4, "caps, deposits, how many attesters, the attester");
+        for slot in slots {
+            let mut changed = genesis.clone();
+            let storage = changed.alloc.get_mut(&REGISTRY_ADDRESS).unwrap().storage.as_mut().unwrap();
+            storage.insert(slot, B256::repeat_byte(1));
+            let spec = ChainSpec::from_genesis(changed).unwrap();
+            assert!(matches!(check_predeploys(&spec), Err(GenesisError::Registry(_))), "{slot}");
+        }
+        let mut plain = plain_dev_genesis();
+        set_lockstep_config(&mut plain, &LockstepConfig::default()).unwrap();
+        assert_eq!(plain.alloc[&REGISTRY_ADDRESS].storage.as_ref().unwrap().len(), 1, "no attester, no deposit");
+        check_predeploys(&ChainSpec::from_genesis(plain).unwrap()).unwrap();
     }
 }

@@ -2,30 +2,36 @@
 //!
 //! A model is put together from the chain's own state: the registry's record names the contracts whose code holds
 //! graph and weights. Small models load before the block that activated them is acknowledged; large ones on a thread
-//! of their own, while transactions that call them are parked.
+//! of their own, while transactions that call them are parked. Weights that the chain only names come from the cache, and
+//! into it from sources; until they are there, the node stalls on what calls them.
 
+mod claims;
 mod read;
 mod serve;
+mod supply;
 
 pub use read::{ModelError, StoredModel, active_models, read_model};
-pub(crate) use read::{record as model_record, registered_models};
+pub(crate) use read::{duty as model_duty, record as model_record, registered_models};
 pub(crate) use serve::part as model_part;
 
+use claims::Claims;
+use supply::Supply;
+
 use crate::{
-    cache::Cache,
+    cache::{CacheError, Fetched},
     chain::{Chain, ChainListener},
     evm::{Models, REGISTRY_ADDRESS},
     storage::{CanonicalChange, StateReader, StorageError},
 };
 use alloy_consensus::{Header, TxReceipt};
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, Log, keccak256};
 use lockstep_engine::{Limits, LoadedModel};
-use lockstep_precompile::ModelStore;
+use lockstep_precompile::{ModelStore, registry::Status};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
-        Arc, LazyLock, Mutex, PoisonError, Weak,
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -33,8 +39,13 @@ use std::{
 /// Models of at most so many bytes load at once.
 const LOAD_AT_ONCE: u64 = 4 * 1024 * 1024;
 
+/// Blocks for which a model that was retired stays in memory: the cross-check and small reorganisations may want it.
+const KEEP_RETIRED: u64 = 64;
+
 /// `ModelActivated(bytes32 indexed modelId, uint64 activationBlock)`.
 static MODEL_ACTIVATED: LazyLock<B256> = LazyLock::new(|| keccak256("ModelActivated(bytes32,uint64)"));
+/// `ModelRetired(bytes32 indexed modelId)`.
+static MODEL_RETIRED: LazyLock<B256> = LazyLock::new(|| keccak256("ModelRetired(bytes32)"));
 
 /// What is done when a model has become resident.
 type OnLoaded = Box<dyn Fn() + Send + Sync>;
@@ -46,8 +57,12 @@ pub struct ModelKeeper {
     limits: Limits,
     /// Bytes that resident models may take.
     memory: Option<u64>,
-    /// Where models lie on disk beside the chain.
-    cache: Option<PathBuf>,
+    /// Where models come from that the chain does not hold.
+    supply: Arc<Supply>,
+    /// What attesters have said of models that are not in memory yet.
+    claims: Claims,
+    /// Retired models that are in memory, with the block that retired each.
+    retired: Mutex<BTreeMap<B256, u64>>,
     on_loaded: OnLoaded,
     /// The block whose state gave a model that the head's may not have.
     branches: Mutex<BTreeMap<B256, B256>>,
@@ -68,20 +83,29 @@ impl ModelKeeper {
         models: Models,
         memory: Option<u64>,
         cache: Option<PathBuf>,
+        sources: Vec<String>,
         on_loaded: impl Fn() + Send + Sync + 'static,
     ) -> Result<Option<Arc<Self>>, ModelError> {
         let Some(config) = &chain.spec().lockstep else { return Ok(None) };
+        let supply = Arc::new(Supply::new(cache, sources));
         let keeper = Arc::new(Self {
             chain: Arc::downgrade(chain),
             models,
             limits: config.limits.engine(),
             memory,
-            cache,
+            supply: supply.clone(),
+            claims: Claims::default(),
+            retired: Mutex::default(),
             on_loaded: Box::new(on_loaded),
             branches: Mutex::default(),
             loading: AtomicBool::new(false),
         });
         keeper.load_active(&chain.head_state()?)?;
+        let weak = Arc::downgrade(&keeper);
+        std::thread::Builder::new()
+            .name("model-supply".into())
+            .spawn(move || supply.run(&weak))
+            .map_err(ModelError::Thread)?;
         chain.listen(Arc::new(Follower(keeper.clone())));
         Ok(Some(keeper))
     }
@@ -132,9 +156,61 @@ impl ModelKeeper {
         if self.models.contains(&id) {
             return Ok(());
         }
+        let loaded = self.load_now(state, id);
+        // What neither the chain nor the disk gives now, sources may give, or the disk later.
+        if let Err(ModelError::Nowhere { .. }) = loaded {
+            self.supply.want(id);
+        }
+        loaded
+    }
+
+    fn load_now(&self, state: &StateReader, id: B256) -> Result<(), ModelError> {
         self.check_memory(id, read::record(state, id)?.word.weights_length)?;
-        let stored = read_model(state, id).or_else(|error| self.read_cached(id).ok_or(error))?;
-        let (graph, weights) = (stored.graph.len(), stored.weights.len());
+        let nowhere = |chain| move |cache| ModelError::Nowhere { chain: Box::new(chain), cache };
+        let stored = read_model(state, id).or_else(|error| self.supply.read(id).map_err(nowhere(error)))?;
+        self.insert(stored)
+    }
+
+    /// Gets the model into memory by way of the cache. Nothing is asked of the chain: the model's name proves it.
+    fn supply(&self, id: B256) -> Result<(), ModelError> {
+        if self.models.contains(&id) {
+            return Ok(());
+        }
+        let stored = match self.supply.read(id) {
+            Err(CacheError::Absent(_) | CacheError::Damaged { .. }) => {
+                let Fetched { bytes, resumed, .. } = self.supply.fetch(id, &self.limits, &[])?;
+                tracing::info!(model = %id, bytes, resumed, "weights fetched");
+                self.supply.read(id)?
+            }
+            other => other?,
+        };
+        self.check_memory(id, stored.weights.len() as u64)?;
+        self.insert(stored)?;
+        (self.on_loaded)();
+        Ok(())
+    }
+
+    /// Gets a model into the cache, from these sources first, and into memory where the head says that it is active.
+    pub(crate) fn fetch(&self, id: B256, sources: &[String]) -> Result<Fetched, ModelError> {
+        let busy = |error: &CacheError| matches!(error, CacheError::Busy(_));
+        let fetched = Supply::patiently(|| self.supply.fetch(id, &self.limits, sources), busy)?;
+        if let Some(chain) = self.chain.upgrade()
+            && self.is_activated(&chain, id)?
+        {
+            let busy = |error: &ModelError| matches!(error, ModelError::Cache(CacheError::Busy(_)));
+            Supply::patiently(|| self.supply(id), busy)?;
+        }
+        Ok(fetched)
+    }
+
+    /// The directory in which models lie on disk.
+    pub(crate) fn cache(&self) -> Option<&Path> {
+        self.supply.directory()
+    }
+
+    fn insert(&self, stored: StoredModel) -> Result<(), ModelError> {
+        let (id, graph, weights) = (stored.id, stored.graph.len(), stored.weights.len());
+        self.claims.check(&stored);
         match stored.load(&self.limits) {
             Ok(model) => {
                 self.check_memory(id, model.resident_bytes())?;
@@ -156,12 +232,6 @@ impl ModelKeeper {
             return Err(ModelError::Memory { id, needed, used, budget });
         }
         Ok(())
-    }
-
-    /// The model from the disk, where the chain's own copy cannot be read.
-    fn read_cached(&self, id: B256) -> Option<StoredModel> {
-        let read = Cache::open(self.cache.as_ref()?, None).and_then(|cache| cache.read(id));
-        read.inspect_err(|error| tracing::warn!(model = %id, %error, "not read from the cache")).ok()
     }
 
     /// Bytes that the resident models take.
@@ -201,7 +271,9 @@ impl ModelKeeper {
     /// The block was stored: what it activated becomes resident.
     fn follow(self: &Arc<Self>, block: B256) -> Result<(), ModelError> {
         let Some(chain) = self.chain.upgrade() else { return Ok(()) };
-        let activated = activated_in(&chain, block)?;
+        let receipts = chain.store().receipts(block)?.unwrap_or_default();
+        receipts.iter().flat_map(TxReceipt::logs).for_each(|log| self.claims.note(log));
+        let activated = logged(&receipts, &MODEL_ACTIVATED);
         if activated.is_empty() {
             return Ok(());
         }
@@ -227,21 +299,62 @@ impl ModelKeeper {
     }
 }
 
+impl ModelKeeper {
+    /// The head moved: models that were retired some blocks ago leave memory; what an older head wants comes back.
+    fn let_go(self: &Arc<Self>, change: &CanonicalChange) -> Result<(), ModelError> {
+        let Some(chain) = self.chain.upgrade() else { return Ok(()) };
+        let head = chain.head();
+        for block in &change.committed {
+            let receipts = chain.store().receipts(*block)?.unwrap_or_default();
+            for id in logged(&receipts, &MODEL_RETIRED) {
+                self.retired().insert(id, head.header.number);
+            }
+        }
+        if !change.reverted.is_empty() {
+            self.load_missing((*head.header).clone(), head.hash);
+        }
+        let old = |(id, at): (&B256, &u64)| (head.header.number >= at + KEEP_RETIRED).then_some(*id);
+        let gone: Vec<B256> = self.retired().iter().filter_map(old).collect();
+        for id in gone {
+            self.retired().remove(&id);
+            if !self.is_activated(&chain, id)? {
+                self.supply.forget(id);
+                self.supply.unpin(id);
+                if self.models.remove(&id)?.is_some() {
+                    tracing::info!(model = %id, "a retired model left memory");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn retired(&self) -> MutexGuard<'_, BTreeMap<B256, u64>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_activated(&self, chain: &Chain, id: B256) -> Result<bool, ModelError> {
+        match read::record(&chain.head_state()?, id) {
+            Ok(record) => Ok(record.word.status == Status::Activated),
+            Err(ModelError::Unknown(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 fn not_loaded(id: B256, error: &ModelError) {
     tracing::error!(alarm = "model_not_loaded", model = %id, %error, "active model not loaded: transactions that call it are parked");
 }
 
-/// The models whose activation the block logged.
-fn activated_in(chain: &Chain, block: B256) -> Result<Vec<B256>, StorageError> {
-    let receipts = chain.store().receipts(block)?.unwrap_or_default();
-    Ok(receipts
+/// The models of which these receipts log this event.
+fn logged<R: TxReceipt<Log = Log>>(receipts: &[R], event: &B256) -> Vec<B256> {
+    receipts
         .iter()
         .flat_map(TxReceipt::logs)
         .filter_map(|log| match log.topics() {
-            [event, id] if log.address == REGISTRY_ADDRESS && *event == *MODEL_ACTIVATED => Some(*id),
+            [first, id] if log.address == REGISTRY_ADDRESS && first == event => Some(*id),
             _ => None,
         })
-        .collect())
+        .collect()
 }
 
 /// Hears of blocks.
@@ -258,6 +371,9 @@ impl Follower {
 impl ChainListener for Follower {
     fn canonical_changed(&self, change: &CanonicalChange) {
         change.committed.iter().for_each(|block| self.follow(*block));
+        if let Err(error) = self.0.let_go(change) {
+            tracing::error!(%error, "not seen whether models were retired");
+        }
     }
 
     /// Before the branch becomes canonical: its later blocks are validated before that.

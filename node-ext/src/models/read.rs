@@ -1,13 +1,14 @@
 //! Reading a model from the chain's state.
 
 use crate::{
+    cache::CacheError,
     evm::REGISTRY_ADDRESS,
     storage::{StateReader, StorageError},
 };
 use alloy_primitives::{Address, B256};
 use lockstep_precompile::{
     ModelFault,
-    registry::{CHUNK_PREFIX, Reader, Record},
+    registry::{CHUNK_PREFIX, Duty, Reader, Record},
 };
 
 /// Why a model is not in memory.
@@ -16,6 +17,20 @@ pub enum ModelError {
     /// The registry has no such model.
     #[error("model {0} is not registered on this chain")]
     Unknown(B256),
+    /// Its weights are not on the chain.
+    #[error("the weights of model {0} are not on the chain")]
+    OffChain(B256),
+    /// Neither the chain nor the disk gives it.
+    #[error("{chain}; {cache}")]
+    Nowhere {
+        /// What the chain says.
+        chain: Box<ModelError>,
+        /// What the disk says.
+        cache: CacheError,
+    },
+    /// The disk or its sources do not give it.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// A contract that the record names is not a chunk.
     #[error("model {id}: {chunk} is not a chunk; the registry's record is damaged")]
     NotAChunk {
@@ -54,6 +69,9 @@ pub enum ModelError {
         /// What was asked for.
         bytes: usize,
     },
+    /// A thread does not start.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// The engine refuses the model.
     #[error(transparent)]
     Engine(lockstep_engine::Error),
@@ -95,9 +113,17 @@ pub(crate) fn registered_models(state: &StateReader) -> Result<Vec<B256>, ModelE
     (0..count).map(|index| Ok(reader.registered_at(index)?)).collect()
 }
 
+/// What goes with a model whose weights are not on the chain.
+pub(crate) fn duty(state: &StateReader, id: B256) -> Result<Duty, ModelError> {
+    Ok(Reader(|slot| state.slot(REGISTRY_ADDRESS, slot)).duty(&id)?)
+}
+
 /// Reads graph and weights of a model from the code of its chunks.
 pub fn read_model(state: &StateReader, id: B256) -> Result<StoredModel, ModelError> {
     let record = record(state, id)?;
+    if record.is_off_chain() {
+        return Err(ModelError::OffChain(id));
+    }
     let join = |chunks: &[Address], bytes: u64| {
         let mut data = Vec::new();
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);

@@ -23,6 +23,11 @@ const APPEND_OVERHEAD: u64 = 120_000;
 /// Activating: reading the graph, having it checked, writing the record.
 const ACTIVATE_OVERHEAD: u64 = 150_000;
 const ACTIVATE_PER_GRAPH_BYTE: u64 = 40;
+/// Weights off chain: asking the attesters, and one attestation.
+const CHALLENGE: u64 = BASE + 100_000;
+const ATTEST: u64 = BASE + 150_000;
+/// Weights off chain: the deposit's words.
+const DEPOSIT: u64 = 60_000;
 
 /// Gas of publishing, before anything is sent. Chunks are within a few percent; the rest is an upper estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +60,19 @@ impl Cost {
             activate: BASE + ACTIVATE_OVERHEAD + check_graph,
             transactions: chunks.len() + 1 + appends + 1,
             delay: 1 + (graph as u64 + weights as u64) / (1 << 20),
+        }
+    }
+
+    /// What a model costs of which only the graph is stored, with one attestation.
+    pub(super) fn off_chain(chunks: &[Chunk], graph: usize, weights: usize) -> Self {
+        let all = Self::of(chunks, graph, weights, 0);
+        let open = BASE + REGISTER_OVERHEAD + graph.div_ceil(CHUNK_DATA) as u64 * (REGISTER_PER_CHUNK + 32 * 16);
+        Self {
+            register: open + graph as u64 * ACTIVATE_PER_GRAPH_BYTE + CHALLENGE + ATTEST,
+            register_transactions: 3,
+            activate: all.activate + DEPOSIT,
+            transactions: chunks.len() + 3 + 1,
+            ..all
         }
     }
 

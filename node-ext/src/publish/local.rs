@@ -33,11 +33,12 @@ impl<'a> LocalTransport<'a> {
         Ok(())
     }
 
-    fn request(&self, data: Bytes) -> TransactionRequest {
+    fn request(&self, data: Bytes, value: U256) -> TransactionRequest {
         TransactionRequest {
             from: Some(self.signer.address()),
             to: Some(TxKind::Call(REGISTRY_ADDRESS)),
             input: data.into(),
+            value: Some(value),
             ..Default::default()
         }
     }
@@ -57,12 +58,18 @@ impl Transport for LocalTransport<'_> {
         addresses.iter().map(has_code).collect()
     }
 
+    fn block_number(&mut self) -> Result<u64, PublishError> {
+        Ok(self.api.chain.head().header.number)
+    }
+
     fn block_gas(&mut self) -> Result<u64, PublishError> {
         Ok(self.api.chain.head().header.gas_limit)
     }
 
     fn call(&mut self, data: Bytes) -> Result<Bytes, PublishError> {
-        self.api.call_latest(self.request(data)).map_err(|e| PublishError::Transport(e.message().to_string()))
+        self.api
+            .call_latest(self.request(data, U256::ZERO))
+            .map_err(|e| PublishError::Transport(e.message().to_string()))
     }
 
     fn send(&mut self, transactions: Vec<Outgoing>) -> Result<Vec<Included>, PublishError> {
@@ -73,10 +80,12 @@ impl Transport for LocalTransport<'_> {
         for (nonce, outgoing) in (first..).zip(transactions) {
             let gas_limit = match outgoing.gas {
                 Some(gas) => gas,
-                None => api.estimate_latest(self.request(outgoing.data.clone())).map_err(|e| PublishError::Failed {
-                    what: outgoing.what.clone(),
-                    hash: Default::default(),
-                    reason: format!("{} {}", e.message(), e.data().map(|d| d.get()).unwrap_or_default()),
+                None => api.estimate_latest(self.request(outgoing.data.clone(), outgoing.value)).map_err(|e| {
+                    PublishError::Failed {
+                        what: outgoing.what.clone(),
+                        hash: Default::default(),
+                        reason: format!("{} {}", e.message(), e.data().map(|d| d.get()).unwrap_or_default()),
+                    }
                 })?,
             };
             let base_fee = api.chain.next_base_fee(&api.chain.head().header).unwrap_or_default();
@@ -88,7 +97,7 @@ impl Transport for LocalTransport<'_> {
                 max_fee_per_gas: u128::from(base_fee) * 100 + TIP,
                 max_priority_fee_per_gas: TIP,
                 to: TxKind::Call(REGISTRY_ADDRESS),
-                value: U256::ZERO,
+                value: outgoing.value,
                 access_list: Default::default(),
                 input: outgoing.data,
             };

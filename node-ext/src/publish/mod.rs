@@ -2,11 +2,13 @@
 //!
 //! [`plan`] works out everything from the model file alone; [`publish`] carries it out over any [`Transport`] and can
 //! be called again after an interruption: what is on the chain already is not sent again. A model whose chunks are more
-//! than one transaction can register is registered in steps.
+//! than one transaction can register is registered in steps. Of a model whose weights stay off chain only the graph is
+//! stored; attesters say that they hold the weights ([`off_chain`]).
 
 mod cost;
 mod directory;
 mod local;
+pub mod off_chain;
 mod run;
 mod staged;
 
@@ -17,7 +19,7 @@ pub use run::{Progress, Published, publish};
 pub use staged::Staged;
 
 use crate::evm::REGISTRY_ADDRESS;
-use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, sol};
 use lockstep_engine::{
     LS1_VERSION, Limits, Model,
@@ -35,7 +37,8 @@ sol! {
         function open(address[] graphChunks, bytes32 weightsRoot) external returns (bytes32 modelId);
         function append(bytes32 modelId, uint256 first, address[] weightChunks, bytes32[] proof) external returns (uint256 appended);
         function weightsAppended(bytes32 modelId) external view returns (uint256 appended, uint256 all);
-        function activate(bytes32 modelId) external;
+        function activate(bytes32 modelId) external payable;
+        function depositFor(bytes32 modelId) external view returns (uint256 wei);
         function status(bytes32 modelId) external view returns (uint8 status, uint64 activationBlock);
     }
 }
@@ -67,6 +70,23 @@ pub enum PublishError {
         "after registering, the registry does not know model {0}; the node and this binary disagree about the format"
     )]
     Disagreement(B256),
+    /// The chain has no attesters.
+    #[error(
+        "this chain has no attesters (config.lockstep.attestation), so it takes no weights off chain; publish them on chain"
+    )]
+    NoAttesters,
+    /// The plan is one for weights off chain.
+    #[error("the plan stores no weights: carry it out by off_chain::publish")]
+    OffChain,
+    /// An attester's key that is none.
+    #[error("{0} is no attester of this chain; its attesters are {1:?}")]
+    NotAnAttester(Address, Vec<Address>),
+    /// Nobody has asked.
+    #[error("nothing is asked of attesters for model {0}: `lockstep publish MODEL.lsm --weights-off-chain` asks")]
+    NotAsked(B256),
+    /// The weights are on the chain.
+    #[error("the weights of model {0} are on the chain: nothing has to be attested")]
+    OnChain(B256),
     /// The chain was not reached.
     #[error("{0}")]
     Transport(String),
@@ -95,6 +115,8 @@ pub enum Registration {
     AtOnce(Bytes),
     /// By `open` and several calls of `append`.
     InSteps(Staged),
+    /// By `open` and the attesters' word; the call of `open`.
+    OffChain(Bytes),
 }
 
 /// Everything that publishing a model takes.
@@ -129,24 +151,10 @@ pub fn plan(file: &[u8], limits: &Limits) -> Result<Plan, PublishError> {
     // Decoding checks everything that activation will check.
     let model_id = B256::from(Model::decode(file, limits)?.id());
     let sections = Container::decode(file)?;
-    let mut chunks: Vec<Chunk> = Vec::new();
-    let mut known = HashSet::new();
-    let mut split = |section: &[u8]| -> Vec<Address> {
-        let section = Bytes::copy_from_slice(section);
-        (0..section.len())
-            .step_by(CHUNK_DATA)
-            .map(|from| {
-                let data = section.slice(from..section.len().min(from + CHUNK_DATA));
-                let address = chunk_address(&data);
-                if known.insert(address) {
-                    chunks.push(Chunk { address, data });
-                }
-                address
-            })
-            .collect()
-    };
-    let graph_chunks = split(sections.graph);
-    let weight_chunks = split(sections.weights);
+    let mut chunks = Chunks::default();
+    let graph_chunks = chunks.split(sections.graph);
+    let weight_chunks = chunks.split(sections.weights);
+    let chunks = chunks.chunks;
     debug_assert_eq!(merkle::LEAF_SIZE, CHUNK_DATA);
     let (graph_length, weights_length) = (sections.graph.len(), sections.weights.len());
     let mut cost = Cost::of(&chunks, graph_length, weights_length, 0);
@@ -162,15 +170,37 @@ pub fn plan(file: &[u8], limits: &Limits) -> Result<Plan, PublishError> {
         let leaves = sections.weights.chunks(CHUNK_DATA).map(|leaf| merkle::leaf_hash(leaf).into()).collect();
         Registration::InSteps(Staged::new(model_id, graph_chunks, weight_chunks, leaves))
     };
-    Ok(Plan {
-        model_id,
-        chunks,
-        registration,
-        activate: ModelRegistry::activateCall { modelId: model_id }.abi_encode().into(),
-        cost,
-        graph_length,
-        weights_length,
-    })
+    Ok(Plan { model_id, chunks, registration, activate: activation(model_id), cost, graph_length, weights_length })
+}
+
+/// The call that activates a model.
+fn activation(model_id: B256) -> Bytes {
+    ModelRegistry::activateCall { modelId: model_id }.abi_encode().into()
+}
+
+/// Chunks to store, each once.
+#[derive(Debug, Default)]
+struct Chunks {
+    chunks: Vec<Chunk>,
+    known: HashSet<Address>,
+}
+
+impl Chunks {
+    /// Cuts a section; gives where its chunks lie, in order.
+    fn split(&mut self, section: &[u8]) -> Vec<Address> {
+        let section = Bytes::copy_from_slice(section);
+        (0..section.len())
+            .step_by(CHUNK_DATA)
+            .map(|from| {
+                let data = section.slice(from..section.len().min(from + CHUNK_DATA));
+                let address = chunk_address(&data);
+                if self.known.insert(address) {
+                    self.chunks.push(Chunk { address, data });
+                }
+                address
+            })
+            .collect()
+    }
 }
 
 /// A transaction to send to the registry.
@@ -182,6 +212,8 @@ pub struct Outgoing {
     pub data: Bytes,
     /// A gas limit known to suffice; `None`: estimate.
     pub gas: Option<u64>,
+    /// Wei that go with it.
+    pub value: U256,
 }
 
 /// What became of a transaction.
@@ -201,6 +233,8 @@ pub trait Transport {
     fn have_code(&mut self, addresses: &[Address]) -> Result<Vec<bool>, PublishError>;
     /// Calls the registry without a transaction.
     fn call(&mut self, data: Bytes) -> Result<Bytes, PublishError>;
+    /// Number of the latest block.
+    fn block_number(&mut self) -> Result<u64, PublishError>;
     /// Gas that a block may use at present.
     fn block_gas(&mut self) -> Result<u64, PublishError>;
     /// Sends transactions to the registry, in order, and waits until all are in blocks.

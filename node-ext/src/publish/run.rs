@@ -2,7 +2,7 @@
 
 use super::{Chunk, ModelRegistry, Outgoing, Plan, PublishError, Registration, Staged, Transport};
 use crate::evm::REGISTRY_ADDRESS;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 
 /// Steps of publishing, for whoever shows progress.
@@ -24,6 +24,13 @@ pub enum Progress {
     },
     /// The model is registered.
     Registered,
+    /// So many attesters say that they hold the weights (weights off chain).
+    Attested {
+        /// They say it.
+        count: u16,
+        /// They must.
+        quorum: u16,
+    },
     /// The model is activated.
     Activated,
 }
@@ -33,7 +40,7 @@ pub enum Progress {
 pub struct Published {
     /// The model.
     pub model_id: B256,
-    /// The first block in which it can be called.
+    /// The first block in which it can be called; 0 where attesters must say first that they hold the weights.
     pub activation_block: u64,
     /// Gas used now; 0 where everything was there.
     pub gas_used: u64,
@@ -47,17 +54,16 @@ pub fn publish(
     transport: &mut dyn Transport,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Published, PublishError> {
-    if transport.have_code(&[REGISTRY_ADDRESS])? != [true] {
-        return Err(PublishError::NoRegistry(REGISTRY_ADDRESS));
-    }
-    let done = Published { model_id: plan.model_id, activation_block: 0, gas_used: 0, transactions: 0 };
-    let mut run = Run { transport, progress, done };
+    let mut run = Run::new(plan, transport, progress)?;
     let (mut status, mut activation_block) = run.status()?;
-    if status == 0 {
+    let (listed, all) = run.listed()?;
+    // Also where it was registered without its weights.
+    if status == 0 || listed < all {
         run.store(&plan.chunks)?;
         match &plan.registration {
             Registration::AtOnce(call) => run.send_one("that registers the model", call.clone())?,
             Registration::InSteps(staged) => run.register_in_steps(staged)?,
+            Registration::OffChain(_) => return Err(PublishError::OffChain),
         }
         (status, activation_block) = run.status()?;
         if status == 0 {
@@ -65,8 +71,10 @@ pub fn publish(
         }
         (run.progress)(Progress::Registered);
     }
+    // With its weights all on chain a model that was registered by attestation is an ordinary one.
     if status == 1 {
-        run.send_one("that activates the model", plan.activate.clone())?;
+        let deposit = run.read(&ModelRegistry::depositForCall { modelId: plan.model_id })?;
+        run.send_paying("that activates the model", plan.activate.clone(), deposit)?;
         (_, activation_block) = run.status()?;
         (run.progress)(Progress::Activated);
     }
@@ -75,18 +83,31 @@ pub fn publish(
 }
 
 /// One run over a plan.
-struct Run<'a> {
-    transport: &'a mut dyn Transport,
-    progress: &'a mut dyn FnMut(Progress),
-    done: Published,
+pub(super) struct Run<'a> {
+    pub(super) transport: &'a mut dyn Transport,
+    pub(super) progress: &'a mut dyn FnMut(Progress),
+    pub(super) done: Published,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// At a chain that has the registry.
+    pub(super) fn new(
+        plan: &Plan,
+        transport: &'a mut dyn Transport,
+        progress: &'a mut dyn FnMut(Progress),
+    ) -> Result<Self, PublishError> {
+        if transport.have_code(&[REGISTRY_ADDRESS])? != [true] {
+            return Err(PublishError::NoRegistry(REGISTRY_ADDRESS));
+        }
+        let done = Published { model_id: plan.model_id, activation_block: 0, gas_used: 0, transactions: 0 };
+        Ok(Self { transport, progress, done })
+    }
+
     /// Stores the chunks that are not on the chain.
     ///
     /// Several are under way at a time, as many as fill half a block: fuller blocks would raise the base fee by an eighth
     /// each (EIP-1559), a factor of 100 after 40 blocks.
-    fn store(&mut self, chunks: &[Chunk]) -> Result<(), PublishError> {
+    pub(super) fn store(&mut self, chunks: &[Chunk]) -> Result<(), PublishError> {
         let addresses: Vec<_> = chunks.iter().map(|chunk| chunk.address).collect();
         let there = self.transport.have_code(&addresses)?;
         let missing: Vec<&Chunk> = chunks.iter().zip(&there).filter(|(_, there)| !**there).map(|(c, _)| c).collect();
@@ -108,6 +129,7 @@ impl Run<'_> {
                     what: format!("that stores chunk {}", chunk.address),
                     data: chunk.call(),
                     gas: Some(chunk.gas_limit()),
+                    value: U256::ZERO,
                 })
                 .collect();
             self.send(outgoing)?;
@@ -135,8 +157,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn send_one(&mut self, what: &str, data: Bytes) -> Result<(), PublishError> {
-        self.send(vec![Outgoing { what: what.into(), data, gas: None }])
+    pub(super) fn send_one(&mut self, what: &str, data: Bytes) -> Result<(), PublishError> {
+        self.send_paying(what, data, U256::ZERO)
+    }
+
+    pub(super) fn send_paying(&mut self, what: &str, data: Bytes, value: U256) -> Result<(), PublishError> {
+        self.send(vec![Outgoing { what: what.into(), data, gas: None, value }])
     }
 
     fn send(&mut self, outgoing: Vec<Outgoing>) -> Result<(), PublishError> {
@@ -152,19 +178,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn status(&mut self) -> Result<(u8, u64), PublishError> {
+    pub(super) fn status(&mut self) -> Result<(u8, u64), PublishError> {
         let call = ModelRegistry::statusCall { modelId: self.done.model_id };
         let status = self.read(&call)?;
         Ok((status.status, status.activationBlock))
     }
 
     /// How many weight chunks the record lists, and how many the model has; both 0 where there is no record.
-    fn listed(&mut self) -> Result<(usize, usize), PublishError> {
+    pub(super) fn listed(&mut self) -> Result<(usize, usize), PublishError> {
         let answer = self.read(&ModelRegistry::weightsAppendedCall { modelId: self.done.model_id })?;
         Ok((answer.appended.saturating_to(), answer.all.saturating_to()))
     }
 
-    fn read<C: SolCall>(&mut self, call: &C) -> Result<C::Return, PublishError> {
+    pub(super) fn read<C: SolCall>(&mut self, call: &C) -> Result<C::Return, PublishError> {
         let answer = self.transport.call(call.abi_encode().into())?;
         C::abi_decode_returns_validate(&answer)
             .map_err(|e| PublishError::Transport(format!("the registry's answer does not decode: {e}")))

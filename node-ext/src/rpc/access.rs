@@ -7,6 +7,7 @@ use crate::{
     crosscheck::{CrossCheck, Faults},
     evm::Models,
     miner::DevMiner,
+    models::ModelKeeper,
     pool::Pool,
     preexec::PreExecution,
     storage::{StateReader, StoredBlock},
@@ -37,6 +38,8 @@ pub struct Api {
     pub preexec: Option<Arc<PreExecution>>,
     /// Where a consensus side outside decides about blocks.
     pub driver: Option<Arc<Driver>>,
+    /// What keeps active models in memory, on a chain with inference.
+    pub keeper: Option<Arc<ModelKeeper>>,
     /// Faults injected on purpose (dev).
     pub faults: Arc<Faults>,
     pub(crate) filters: super::filters::Filters,
@@ -79,6 +82,7 @@ impl Api {
             crosscheck,
             preexec,
             driver: None,
+            keeper: None,
             faults,
             filters: Default::default(),
             gate: Default::default(),

@@ -5,6 +5,8 @@ use super::{
     error::{INVALID_PARAMS, IntoRpc, RpcResult, error, internal, server},
 };
 use crate::storage::{Backup, BackupError};
+use alloy_primitives::B256;
+use serde_json::json;
 use std::sync::Mutex;
 
 /// What reads everything does so one at a time.
@@ -27,6 +29,12 @@ pub(super) fn add(methods: &mut Methods) {
             return Err(server("a backup or a check of the state is at work: wait until it is done"));
         };
         api.chain.store().verify_state(&block.header).rpc()
+    });
+    methods.add("lockstep_fetchModel", |api, args| {
+        let (id, sources): (B256, Option<Vec<String>>) = (args.next()?, args.opt()?);
+        let keeper = api.keeper.as_ref().ok_or_else(|| server("a plain chain has no models"))?;
+        let fetched = keeper.fetch(id, &sources.unwrap_or_default()).map_err(|e| server(e.to_string()))?;
+        Ok(json!({ "modelId": id, "bytes": fetched.bytes, "resumed": fetched.resumed, "troubles": fetched.troubles }))
     });
 }
 

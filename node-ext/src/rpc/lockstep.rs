@@ -7,10 +7,10 @@ use super::{
 use crate::{
     cache::{Part, source::PEER_BYTES},
     inference::InferenceProof,
-    models::{ModelError, model_part, model_record, registered_models},
+    models::{ModelError, model_duty, model_part, model_record, registered_models},
 };
 use alloy_eips::BlockId;
-use alloy_primitives::{B256, U64};
+use alloy_primitives::{B256, U64, U256};
 use lockstep_precompile::registry::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,8 +24,10 @@ pub(super) fn add(methods: &mut Methods, dev: bool) {
             let part = Part::of(&name)
                 .ok_or_else(|| invalid_params(format!("'{name}' is no part: graph, leaves or weights is expected")))?;
             let state = api.state(None)?;
-            model_part(&state, id, part, from, most.min(PEER_BYTES)).map_err(|error| match error {
+            let cache = api.keeper.as_ref().and_then(|keeper| keeper.cache());
+            model_part(&state, cache, id, part, from, most.min(PEER_BYTES)).map_err(|error| match error {
                 ModelError::Unknown(_) => invalid_params(error),
+                ModelError::Cache(_) => server(error.to_string()),
                 other => internal(other),
             })
         })
@@ -138,6 +140,12 @@ struct ModelStatus {
     weights_length: U64,
     graph_hash: B256,
     weights_root: B256,
+    /// Whether the chain holds all weights.
+    weights_on_chain: bool,
+    /// Wei held for its slot.
+    deposit: U256,
+    /// From this block on it may be retired; null: no end is announced.
+    notice_end: Option<U64>,
     resident: bool,
 }
 
@@ -161,6 +169,7 @@ fn models(api: &Api, block: Option<BlockId>) -> RpcResult<Vec<ModelStatus>> {
     let state = api.state(Some(located.hash.into()))?;
     let one = |id: B256| -> Result<ModelStatus, ModelError> {
         let record = model_record(&state, id)?;
+        let duty = model_duty(&state, id)?;
         let word = record.word;
         Ok(ModelStatus {
             model_id: id,
@@ -169,6 +178,7 @@ fn models(api: &Api, block: Option<BlockId>) -> RpcResult<Vec<ModelStatus>> {
                 Status::Registered => "registered",
                 Status::Activated if word.is_active(located.header.number) => "active",
                 Status::Activated => "activated",
+                Status::OffChain => "registered",
             },
             activation_block: U64::from(word.activation_block),
             ls1_version: U64::from(word.ls1_version),
@@ -176,6 +186,9 @@ fn models(api: &Api, block: Option<BlockId>) -> RpcResult<Vec<ModelStatus>> {
             weights_length: U64::from(word.weights_length),
             graph_hash: record.graph_hash,
             weights_root: record.weights_root,
+            weights_on_chain: !record.is_off_chain(),
+            deposit: duty.deposit,
+            notice_end: (duty.notice_end != 0).then(|| U64::from(duty.notice_end)),
             resident: api.models.contains(&id),
         })
     };

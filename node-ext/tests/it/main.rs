@@ -1,5 +1,6 @@
 //! The node seen from outside: by JSON-RPC, over restarts and kills, and against other people's chains.
 
+mod attestation_vectors;
 mod backup;
 mod blobs;
 mod common;
@@ -18,6 +19,7 @@ mod import;
 mod inference;
 mod inference_root;
 mod memo;
+mod off_chain;
 mod plain_chain;
 mod proof_vectors;
 mod publish;

@@ -21,11 +21,11 @@ sol! {
 const PRECOMPILE: &str = "0x0000000000000000000000000000000000000a11";
 
 /// A dev account that sends so many more transactions, then is cut off.
-struct Cut<'a> {
-    node: &'a Running,
-    from: Address,
-    left: usize,
-    sent: usize,
+pub(crate) struct Cut<'a> {
+    pub(crate) node: &'a Running,
+    pub(crate) from: Address,
+    pub(crate) left: usize,
+    pub(crate) sent: usize,
 }
 
 impl Transport for Cut<'_> {
@@ -39,6 +39,10 @@ impl Transport for Cut<'_> {
         Ok(serde_json::from_value(answer).unwrap())
     }
 
+    fn block_number(&mut self) -> Result<u64, PublishError> {
+        Ok(self.node.handle().chain().head().header.number)
+    }
+
     fn block_gas(&mut self) -> Result<u64, PublishError> {
         Ok(self.node.handle().chain().head().header.gas_limit)
     }
@@ -50,7 +54,8 @@ impl Transport for Cut<'_> {
                 return Err(PublishError::Transport("cut".into()));
             }
             (self.left, self.sent) = (self.left - 1, self.sent + 1);
-            let mut tx = json!({"from": self.from, "to": REGISTRY_ADDRESS, "data": outgoing.data});
+            let mut tx =
+                json!({"from": self.from, "to": REGISTRY_ADDRESS, "data": outgoing.data, "value": outgoing.value});
             if let Some(gas) = outgoing.gas {
                 tx["gas"] = json!(format!("{gas:#x}"));
             }
@@ -68,12 +73,14 @@ impl Transport for Cut<'_> {
 fn steps(plan: &Plan) -> usize {
     match &plan.registration {
         Registration::InSteps(staged) => staged.all().div_ceil(256),
-        Registration::AtOnce(_) => panic!("the model is meant to be too large for one transaction"),
+        Registration::AtOnce(_) | Registration::OffChain(_) => {
+            panic!("the model is meant to be too large for one transaction")
+        }
     }
 }
 
 /// The node answers with the bits of the file's model.
-fn assert_answers(node: &Running, file: &[u8], id: B256, width: usize) {
+pub(crate) fn assert_answers(node: &Running, file: &[u8], id: B256, width: usize) {
     let words: Vec<I256> = (0..width).map(|i| wad::from_f32(i as f32 / width as f32).unwrap()).collect();
     let x: Vec<f32> = words.iter().map(|word| wad::to_f32(*word).unwrap()).collect();
     let call = Bytes::from(inferCall { modelId: id, x: words }.abi_encode());

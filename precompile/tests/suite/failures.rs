@@ -146,9 +146,12 @@ fn calls_longer_than_the_chain_allows() {
 #[test]
 fn models_that_cannot_be_called() {
     let mut chain = Chain::new();
-    let [unknown, registered, later, invalid] = [1, 2, 3, 4].map(B256::repeat_byte);
+    let [unknown, registered, later, invalid, off_chain] = [1, 2, 3, 4, 5].map(B256::repeat_byte);
     let word = |status, activation_block| RecordWord { status, activation_block, ..Default::default() };
     chain.record(registered, word(Status::Registered, 0));
+    // Attested and not yet activated, or retired: also where this node still has it in memory.
+    chain.record(off_chain, word(Status::OffChain, 0));
+    chain.models.insert_as(off_chain, std::sync::Arc::new(models::affine())).unwrap();
     chain.record(later, word(Status::Activated, BLOCK + 1));
     chain.record(invalid, word(Status::Activated, BLOCK));
     chain.models.insert_invalid(invalid, "table 3 is not sorted".to_owned()).unwrap();
@@ -160,6 +163,7 @@ fn models_that_cannot_be_called() {
             vec![
                 case!(Stage::Registry, call(unknown), UnknownModel { modelId: unknown }),
                 case!(Stage::Registry, call(registered), ModelNotActive { modelId: registered, activationBlock: 0 }),
+                case!(Stage::Registry, call(off_chain), ModelNotActive { modelId: off_chain, activationBlock: 0 }),
                 case!(Stage::Registry, call(later), ModelNotActive { modelId: later, activationBlock: BLOCK + 1 }),
                 case!(Stage::Registry, call(invalid), InvalidWeights { reason: "table 3 is not sorted".to_owned() }),
             ],

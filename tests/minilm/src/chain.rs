@@ -23,17 +23,26 @@ sol! {
 }
 
 /// Publishes the model, routes requests by transactions, and holds every answer to this process's own.
-pub(crate) fn check(class: &str, path: &Path, m: &Encoder, directory: &Path) -> Result<()> {
+///
+/// With its weights off chain only the graph is published; the node gets the weights from the publisher's cache.
+pub(crate) fn check(class: &str, path: &Path, m: &Encoder, directory: &Path, off_chain: bool) -> Result<()> {
     let tokenizer = Tokenizer::read(directory, None).map_err(|e| anyhow::anyhow!(e.to_text()))?;
     let data = tempfile::tempdir()?;
     let node = Node::start(&["--dev", "--datadir", data.path().to_str().context("the path is not UTF-8")?])?;
     let began = Instant::now();
     let url = format!("http://127.0.0.1:{}", node.port);
-    let out = Command::new(lockstep()).arg("publish").arg(path).args(["--rpc", &url, "--wait"]).output()?;
+    let mut publish = Command::new(lockstep());
+    publish.arg("publish").arg(path).args(["--rpc", &url, "--wait", "--json"]);
+    let cache = tempfile::tempdir()?;
+    if off_chain {
+        publish.arg("--weights-off-chain").arg("--cache").arg(cache.path());
+    }
+    let out = publish.output()?;
     if !out.status.success() {
         bail!("lockstep publish: {}", String::from_utf8_lossy(&out.stderr));
     }
     let published = began.elapsed();
+    let report: Value = serde_json::from_slice(&out.stdout)?;
 
     let support: Value = serde_json::from_slice(&std::fs::read(root().join("contracts/test/native/support.json"))?)?;
     let tokens = |row: &Value| -> Result<Tokens> {
@@ -73,9 +82,16 @@ pub(crate) fn check(class: &str, path: &Path, m: &Encoder, directory: &Path) -> 
         let expected = u64::try_from(want).map_or(U256::MAX, U256::from);
         ensure!(topic == expected, "{}: routed to {topic}, {want} is expected", row["text"]);
     }
+    let deposit = match report["depositWei"].as_str() {
+        Some(wei) => format!(", a deposit of {} ether", alloy_primitives::utils::format_ether(wei.parse::<U256>()?)),
+        None => String::new(),
+    };
     println!(
-        "      {class} on a chain: published in {:.0} s; a request is routed by a transaction of at most {greatest} gas",
-        published.as_secs_f64()
+        "      {class} {} chain: published in {:.1} s by {} transactions, {} gas{deposit}; a request is routed by a transaction of at most {greatest} gas",
+        if off_chain { "with its weights off" } else { "on" },
+        published.as_secs_f64(),
+        report["transactions"],
+        report["gasUsed"],
     );
     Ok(())
 }

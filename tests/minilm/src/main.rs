@@ -31,7 +31,7 @@ fn required(class: &str) -> Result<(f64, usize)> {
 fn main() -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut flag = |name: &str| arguments.iter().position(|a| a == name).map(|i| arguments.remove(i)).is_some();
-    let (profiled, on_chain) = (flag("--profile"), flag("--chain"));
+    let (profiled, on_chain, off_chain) = (flag("--profile"), flag("--chain"), flag("--off-chain"));
     let (directory, models) = arguments.split_first().context("a directory and CLASS=MODEL.lsm are expected")?;
     let directory = Path::new(directory);
 
@@ -94,7 +94,10 @@ fn main() -> Result<()> {
             profile::by_operator(&m)?;
         }
         if on_chain {
-            chain::check(class, Path::new(path), &m, directory)?;
+            chain::check(class, Path::new(path), &m, directory, false)?;
+        }
+        if on_chain || off_chain {
+            chain::check(class, Path::new(path), &m, directory, true)?;
         }
     }
     ensure!(failures.is_empty(), "{}", failures.join("; "));
