@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy_primitives::{B256, hex};
+use lockstep_node_ext::cache::source;
 use lockstep_node_ext::care::Defences;
 use lockstep_node_ext::crosscheck;
 use lockstep_node_ext::dev::{DEV_BALANCE_ETHER, DEV_MNEMONIC, dev_accounts};
@@ -78,7 +79,7 @@ pub(crate) struct Args {
     /// Models on disk (`lockstep models`): weights that are off chain are kept and read here. DATADIR/models where not given
     #[arg(long, value_name = "DIR", env = "LOCKSTEP_CACHE")]
     cache: Option<PathBuf>,
-    /// Where weights come from that are off chain: a directory, http(s)://… or peer:URL of a node; may be given several
+    /// Where weights come from that are off chain: a directory, http(s)://…, s3://bucket/prefix or peer:URL of a node; may be given several
     /// times, the next is asked where one fails
     #[arg(long, value_name = "SOURCE")]
     model_source: Vec<String>,
@@ -121,6 +122,9 @@ pub(crate) fn execute(args: Args) -> Result<Output, Failure> {
     }
     if let Some(dir) = args.models.as_ref().filter(|d| !d.is_dir()) {
         return Err(Failure::Usage(format!("--models {} is no folder", dir.display())));
+    }
+    for text in &args.model_source {
+        source::parse(text, source::STALL).map_err(|e| Failure::Usage(format!("--model-source {text}: {e}")))?;
     }
     let engine = engine(&args)?;
     let config = NodeConfig {

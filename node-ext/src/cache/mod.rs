@@ -39,6 +39,9 @@ pub enum CacheError {
     /// Another process works on the cache.
     #[error("{0} is in use by another process: wait for it, or choose another --cache")]
     Busy(PathBuf),
+    /// A source that is named is none.
+    #[error("a source of models: {0}")]
+    Source(#[from] source::SourceError),
     /// The node keeps no models on disk.
     #[error("this node keeps no models on disk: start it with --cache DIR, or with --datadir")]
     NoCache,

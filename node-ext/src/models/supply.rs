@@ -107,8 +107,8 @@ impl Supply {
         if others.is_empty() && self.sources.is_empty() && self.cache.is_some() {
             return Err(CacheError::Absent(id));
         }
-        let sources: Vec<_> = sources.map(|text| source::parse(text, source::STALL)).collect();
-        let sources: Vec<&dyn source::Source> = sources.iter().map(AsRef::as_ref).collect();
+        let sources = sources.map(|text| source::parse(text, source::STALL)).collect::<Result<Vec<_>, _>>()?;
+        let sources: Vec<&dyn source::Source> = sources.iter().map(|s| s.as_ref() as &dyn source::Source).collect();
         let options = FetchOptions { limits: *limits, ..Default::default() };
         self.with(|cache| fetch(cache, &sources, id, &options, &mut |_| {}))
     }
