@@ -13,7 +13,9 @@ fn functions() -> BTreeSet<String> {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             if path.is_dir() {
-                if !["target", "node_modules", "out", "cache", ".git"].contains(&name.as_str()) {
+                // forge's cache, not a module of that name.
+                let built = name == "cache" && !dir.ends_with("src");
+                if !built && !["target", "node_modules", "out", ".git"].contains(&name.as_str()) {
                     walk(&path, out);
                 }
             } else if name.ends_with(".rs") || name.ends_with(".sol") {

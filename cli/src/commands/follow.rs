@@ -204,6 +204,13 @@ fn summary(args: &Args, status: &Status, found: (u64, u64), end: Option<End>) ->
     if let Some(End::Failed(reason)) = end {
         return Err(Failure::Other(anyhow::anyhow!("{reason}")));
     }
+    // An operator's job that checked nothing must not look as if it had.
+    if args.once && status.read.is_none() {
+        return Err(Failure::Usage(format!(
+            "nothing was read: --from is after the node's head, block {}",
+            grouped(status.head)
+        )));
+    }
     Ok(Output::new(text, json!(status)))
 }
 

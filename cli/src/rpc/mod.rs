@@ -1,6 +1,7 @@
 //! A small JSON-RPC client, and publishing over it.
 
 mod account;
+mod revert;
 mod transport;
 
 pub(crate) use account::Account;
@@ -72,7 +73,9 @@ impl Client {
             .map_err(|e| failed(format!("no JSON-RPC answer ({e})")))?;
         if let Some(error) = value.get("error").filter(|e| !e.is_null()) {
             let message = error.get("message").and_then(Value::as_str).unwrap_or("an error without a message");
-            let data = error.get("data").filter(|d| !d.is_null()).map(|d| format!(" ({d})")).unwrap_or_default();
+            let words = |d: &Value| d.as_str().map_or_else(|| d.to_string(), revert::text);
+            let data =
+                error.get("data").filter(|d| !d.is_null()).map(|d| format!(": {}", words(d))).unwrap_or_default();
             return Err(failed(format!("{message}{data}")));
         }
         let result = value.get("result").cloned().ok_or_else(|| failed("an answer without a result".into()))?;

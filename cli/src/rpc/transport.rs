@@ -58,11 +58,8 @@ impl Sender {
 
     fn estimate(&self, outgoing: &Outgoing) -> Result<u64, PublishError> {
         let call = json!([{ "from": self.signer.address(), "to": REGISTRY_ADDRESS, "data": outgoing.data, "value": outgoing.value }]);
-        let gas: U64 = self.client.call("eth_estimateGas", call).map_err(|e| PublishError::Failed {
-            what: outgoing.what.clone(),
-            hash: B256::ZERO,
-            reason: e.to_string(),
-        })?;
+        let refused = |e: PublishError| PublishError::Refused { what: outgoing.what.clone(), reason: e.to_string() };
+        let gas: U64 = self.client.call("eth_estimateGas", call).map_err(refused)?;
         let gas: u64 = gas.to();
         // An estimate that is near the cap of a transaction stands by itself.
         Ok((gas + gas / 10).min(MAX_TX_GAS_LIMIT_OSAKA.max(gas)))

@@ -316,7 +316,7 @@ impl Operator for Conv {
     /// 64) positions of a block of the unfolded input and their sums, and the places of the taps.
     ///
     /// With one channel a group, in and out: for each of `min(N * M, 64)` planes, and once more, the plane laid out, its
-    /// positions' sums (twice where K > 256), and places: [`SheetSize`].
+    /// positions' sums (twice where K > 256), and places: `SheetSize`.
     fn scratch(&self, inputs: &[Option<&TensorType>], outputs: &[TensorType]) -> u64 {
         let (Ok(x), Ok(w), Some(out)) = (operand(inputs, 0), operand(inputs, 1), outputs.first()) else { return 0 };
         let Ok(axes) = self.axes(w) else { return 0 };

@@ -163,7 +163,7 @@ impl Operator for Pool {
     }
 
     /// Bytes, for Max of f32: for each of `min(N * C, 64)` planes, and once more, the plane laid out, its positions'
-    /// greatest, and places ([`SheetSize`]); nothing where that is more than [`Self::most`], since then it is not laid out.
+    /// greatest, and places (`SheetSize`); nothing where that is more than `Pool::most`, since then it is not laid out.
     fn scratch(&self, inputs: &[Option<&TensorType>], outputs: &[TensorType]) -> u64 {
         let (Ok(x), Some(out), Ok(axes)) = (operand(inputs, 0), outputs.first(), self.axes()) else { return 0 };
         if self.kind != PoolKind::Max || x.dtype != DType::F32 || count(out) == 0 {

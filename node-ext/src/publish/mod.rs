@@ -65,6 +65,14 @@ pub enum PublishError {
         /// Why.
         reason: String,
     },
+    /// A transaction would fail: it was not sent.
+    #[error("the transaction {what} was not sent, it would fail: {reason}")]
+    Refused {
+        /// What it was to do.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// The registry gave another name than the file has.
     #[error(
         "after registering, the registry does not know model {0}; the node and this binary disagree about the format"

@@ -62,7 +62,7 @@ fn case(name: String, header: &[u8], hash: B256, number: u64, leaf: &InferenceLe
         "blockNumber": number,
         "blockHash": hash,
         "header": hex::encode_prefixed(header),
-        "function": "infer",
+        "function": leaf.selector,
         "leafHash": leaf.hash(),
         "leaf": leaf,
         "path": path,
