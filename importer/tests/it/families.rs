@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::common::npz::{self, Array, Values};
+use crate::common::{
+    self,
+    npz::{self, Array, Values},
+};
 use lockstep_engine::{Data, Tensor};
-use lockstep_importer::{ImportOptions, Imported, import};
+use lockstep_importer::Imported;
 
 /// Numbers differ from the library's by at most this part of the output's range (of 1 where that is smaller).
 const BOUND: f64 = 1e-6;
@@ -24,21 +27,11 @@ fn folder() -> PathBuf {
 }
 
 fn names() -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder())
-        .expect("tests/models/families")
-        .map(|e| e.expect("an entry").path())
-        .filter(|p| p.join("model.onnx").exists())
-        .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
+    common::models_in(&folder())
 }
 
 fn imported(dir: &Path) -> Result<Imported, String> {
-    let bytes = std::fs::read(dir.join("model.onnx")).expect("a model");
-    let external = |path: &str| std::fs::read(dir.join(path));
-    let options = ImportOptions { external: Some(&external), ..ImportOptions::default() };
-    import(&bytes, &options).map_err(|e| e.to_string())
+    common::import_folder(dir).map_err(|e| e.to_string())
 }
 
 fn inputs(m: &Imported, data: &BTreeMap<String, Array>) -> Vec<Tensor> {
@@ -85,7 +78,7 @@ fn every_family_answers_as_its_library() {
         };
         let data = npz::read(&dir.join("test.npz"));
         // Reference and fast path, which have to have the same bits.
-        let got = crate::common::run(&m, &inputs(&m, &data));
+        let got = common::run(&m, &inputs(&m, &data));
         let bound = WIDER.iter().find(|(n, ..)| *n == name).map_or(BOUND, |(_, b, _)| *b);
         let mut compared = 0;
         for (output, got) in m.model.graph.outputs.iter().zip(&got) {
@@ -120,11 +113,11 @@ fn a_row_does_not_depend_on_its_batch() {
         }
         several += 1;
         let all = inputs(&m, &npz::read(&dir.join("test.npz")));
-        let together = crate::common::run(&m, &all);
+        let together = common::run(&m, &all);
         let rows = all[0].shape[0];
         for row in [0, 1, rows / 2, rows - 1] {
             let one: Vec<Tensor> = all.iter().map(|t| slice(t, row)).collect();
-            for (alone, joint) in crate::common::run(&m, &one).iter().zip(&together) {
+            for (alone, joint) in common::run(&m, &one).iter().zip(&together) {
                 // The rows are the first axis of more than one element.
                 let (bytes, n) = (joint.to_le_bytes(), joint.to_le_bytes().len() / rows);
                 assert_eq!(alone.to_le_bytes(), bytes[row * n..(row + 1) * n], "{name}: row {row}");

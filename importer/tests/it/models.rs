@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::common::npz::{self, Array, Values};
+use crate::common::{
+    self,
+    npz::{self, Array, Values},
+};
 use lockstep_engine::{DType, Data, Labels, Tensor};
-use lockstep_importer::{ImportOptions, Imported, import};
+use lockstep_importer::Imported;
 
 /// Probabilities may differ from a library's by this much, regressors by this part of their range.
 const PROBABILITY: f64 = 1e-5;
@@ -20,21 +23,11 @@ fn names() -> Vec<String> {
 }
 
 fn names_in(family: &str) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder().join(family))
-        .expect("tests/models")
-        .map(|e| e.expect("an entry").path())
-        .filter(|p| p.join("model.onnx").exists())
-        .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
+    common::models_in(&folder().join(family))
 }
 
 fn imported(name: &str) -> Imported {
-    let bytes = std::fs::read(folder().join(name).join("model.onnx")).expect("a model");
-    let external = |path: &str| std::fs::read(folder().join(name).join(path));
-    let options = ImportOptions { external: Some(&external), ..ImportOptions::default() };
-    import(&bytes, &options).unwrap_or_else(|e| panic!("{name}: {e}"))
+    common::import_folder(&folder().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 /// The inputs of the test split, strings as codes.
@@ -60,7 +53,7 @@ fn inputs(m: &Imported, data: &BTreeMap<String, Array>) -> Vec<Tensor> {
 fn check(name: &str) {
     let m = imported(name);
     let data = npz::read(&folder().join(name).join("test.npz"));
-    let got = crate::common::run(&m, &inputs(&m, &data));
+    let got = common::run(&m, &inputs(&m, &data));
     let mut compared = 0;
     for (output, got) in m.model.graph.outputs.iter().zip(&got) {
         let want = &data[&format!("expected:{}", output.name)];

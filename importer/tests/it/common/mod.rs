@@ -5,6 +5,8 @@
 pub mod bert;
 pub mod npz;
 
+use std::path::Path;
+
 use lockstep_engine::exec::{Implementation, Options};
 use lockstep_engine::{DType, Data, Limits, LoadedModel, Tensor};
 use lockstep_importer::proto::*;
@@ -104,6 +106,25 @@ impl Onnx {
     pub fn f32(&self, inputs: &[Tensor]) -> Vec<f32> {
         self.run(inputs)[0].as_f32().expect("f32").to_vec()
     }
+}
+
+/// Names of the folders in `dir` that hold a model.
+pub fn models_in(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| p.join("model.onnx").exists())
+        .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The model of a folder, with the weights beside it where it has such.
+pub fn import_folder(dir: &Path) -> Result<Imported, ImportError> {
+    let bytes = std::fs::read(dir.join("model.onnx")).expect("a model");
+    let external = |path: &str| std::fs::read(dir.join(path));
+    import(&bytes, &ImportOptions { external: Some(&external), ..ImportOptions::default() })
 }
 
 pub fn run(imported: &Imported, inputs: &[Tensor]) -> Vec<Tensor> {
